@@ -1,0 +1,1 @@
+"""Processes that hold exchange sockets and feed Redis. Nothing imports this package."""

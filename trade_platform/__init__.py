@@ -1,0 +1,1 @@
+"""The platform: from the exchanges' sockets to PostgreSQL, complete and provably so."""

@@ -1,0 +1,1 @@
+"""Pure rules and nouns: no I/O, no event loop, no clock."""

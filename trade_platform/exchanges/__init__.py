@@ -1,0 +1,1 @@
+"""How each exchange speaks, in and out: sans-IO, one file or folder per exchange."""

@@ -1,0 +1,204 @@
+"""The seam between what an exchange says and whoever carries it: sessions without I/O.
+
+A session is one conversation over one connection. It owns no socket, loop or clock: text and time go
+in, outputs come out. Whoever holds the socket (``streamers/supervisor.py``, a test, the in-memory wire)
+performs the outputs in order.
+
+Two times are passed, never read: ``receive_time`` is the market clock (integer microseconds UTC, stamped
+on records) and ``now`` is a monotonic clock in real seconds (deadlines), so that a replay at twenty
+times its pace does not shorten a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from trade_platform.domain.model import (
+    Candle,
+    Channel,
+    ExchangeState,
+    Instrument,
+    Record,
+    Trade,
+)
+from trade_platform.domain.selection import Wanted
+from trade_platform.exchanges.liveness import Subscription
+
+
+class ProtocolViolation(Exception):
+    """The exchange sent something that its own protocol does not allow."""
+
+
+class RestError(Exception):
+    """The exchange refused a REST request; ``code`` is its own number, ``retry`` whether to ask again."""
+
+    def __init__(self, code: int, message: str, *, retry: bool, maintenance: bool = False) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.retry = retry
+        self.maintenance = maintenance
+
+
+class Reason(StrEnum):
+    """Why a connection ended or must end; label of the reconnect counter."""
+
+    CLOSED = "closed"
+    """The other side closed, or the transport broke."""
+    UNREACHABLE = "unreachable"
+    TRANSPORT_SILENT = "transport_silent"
+    SESSION_SILENT = "session_silent"
+    CHANNEL_SILENT = "channel_silent"
+    NEVER_DELIVERED = "never_delivered"
+    """A channel was acknowledged (or not even that) and no first data came."""
+    SUBSCRIBE_REFUSED = "subscribe_refused"
+    PROTOCOL = "protocol"
+    SHUTDOWN = "shutdown"
+    RATE_LIMITED = "rate_limited"
+    MAINTENANCE = "maintenance"
+    ROTATION = "rotation"
+    STOPPED = "stopped"
+
+
+class Send(msgspec.Struct, frozen=True, gc=False):
+    """Write this text to the socket."""
+
+    text: str
+
+
+class Reconnect(msgspec.Struct, frozen=True, gc=False):
+    """This connection is of no more use: end it and open another, after the backoff."""
+
+    reason: Reason
+    detail: str = ""
+    after_seconds: float = 0.0
+    """At least this long (Retry-After, 10028 …)."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One REST request as a value; ``adapters/rest`` performs it."""
+
+    path: str
+    """From the host's root, leading slash included."""
+    query: Mapping[str, str | int] = {}
+    method: str = "GET"
+    weight: int = 1
+    """What it costs of the exchange's published budget."""
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """Perform the request, hand the answer's body to ``parse`` and treat what comes out as outputs.
+
+    ``failed`` takes the error's sentence instead when the request cannot be answered.
+    """
+
+    request: Request
+    parse: Callable[[bytes], Sequence[Output]]
+    failed: Callable[[str], Sequence[Output]] | None = None
+
+
+class Missing(msgspec.Struct, frozen=True, gc=False):
+    """Sequence numbers [first, last] of a symbol did not arrive; the holder re-reads them by REST."""
+
+    symbol: str
+    channel: Channel
+    first: int
+    last: int
+
+
+Output: TypeAlias = Record | Send | Reconnect | Rest | Missing
+
+
+class ConnectionPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One socket to open and what to subscribe on it, inside the exchange's published limits."""
+
+    name: str
+    """Stable within the exchange, fit for a metric label: ``market-0``."""
+    path: str
+    """Path and query below the WebSocket host."""
+    wanted: tuple[Wanted, ...]
+
+
+class Session(Protocol):
+    """One conversation over one connection."""
+
+    subscriptions: Mapping[str, Subscription]
+    """By the exchange's own channel name; health per channel for metrics and status."""
+    ignored: dict[str, int]
+    """Count of message types (and fields, as ``type.field``) that were tolerated, not parsed. Bounded."""
+
+    def opened(self, now: float) -> Sequence[Output]:
+        """The socket is open: what to say first."""
+
+    def receive(self, text: str | bytes, receive_time: int) -> Sequence[Output]:
+        """A text came. Raises ProtocolViolation, and nothing else, on what cannot be a message."""
+
+    def due(self, now: float) -> Sequence[Output]:
+        """What must be done by now; asked about four times a second: paced subscriptions, silence, probes."""
+
+    def change(self, wanted: Sequence[Wanted], now: float) -> Sequence[Output]:
+        """The selection changed: subscribe what is new, unsubscribe what is gone."""
+
+    def expect(self, sequences: Mapping[str, int]) -> None:
+        """The last sequence already published per symbol: a first trade further on yields Missing."""
+
+    @property
+    def live(self) -> bool:
+        """Every subscription delivered its first data, or is known to be quiet by a probe."""
+
+
+class Exchange(Protocol):
+    """All that is known about one exchange's public side. Stateless; one instance per process."""
+
+    key: str
+    websocket_url: str
+    """Production host; settings may replace it (the simulator, a test network)."""
+    rest_url: str
+    channels: frozenset[Channel]
+    """What it can deliver per symbol."""
+    exchange_channels: frozenset[Channel]
+    """What it delivers once for the whole exchange (PLATFORM, INSTRUMENT_STATE …)."""
+    maximum_age_seconds: float | None
+    """After how long a connection is replaced before the exchange cuts it; None where it never does."""
+    weight_per_minute: int
+    """REST budget of one IP."""
+
+    def plan(self, wanted: Iterable[Wanted], previous: Sequence[ConnectionPlan] = ()) -> list[ConnectionPlan]:
+        """Shard into connections. What ``previous`` holds stays where it is."""
+
+    def session(self, plan: ConnectionPlan, *, quote_interval: int = 0) -> Session:
+        """``quote_interval``: keep one quote per symbol in so many market microseconds; 0 keeps every one."""
+
+    def trade_channel(self, channels: Iterable[Channel]) -> Channel | None:
+        """Which of these carries the sequence that proves completeness."""
+
+    def instruments_requests(self) -> list[Request]: ...
+
+    def parse_instruments(self, body: bytes) -> list[Instrument]: ...
+
+    def trades_request(self, symbol: str, channel: Channel, first: int, last: int) -> Request:
+        """At most one page; ask again from the last sequence of the answer + 1."""
+
+    def parse_trades(self, body: bytes, symbol: str, channel: Channel, receive_time: int) -> list[Trade]: ...
+
+    def candles_request(self, symbol: str, start: int, end: int) -> Request:
+        """1-minute candles with open_time in [start, end] (microseconds UTC); at most one page."""
+
+    def parse_candles(self, body: bytes, symbol: str, receive_time: int) -> list[Candle]:
+        """``closed`` is set where the candle's end lies before ``receive_time``."""
+
+    def time_request(self) -> Request: ...
+
+    def parse_time(self, body: bytes) -> int:
+        """The exchange's clock in microseconds UTC."""
+
+    def status_request(self) -> Request: ...
+
+    def parse_status(self, body: bytes, receive_time: int) -> ExchangeState: ...
+
+    def error_of(self, status: int, body: bytes) -> RestError | None:
+        """The error that an HTTP answer carries, if it carries one."""

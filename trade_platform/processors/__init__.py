@@ -1,0 +1,1 @@
+"""Redis to PostgreSQL: events and numbers."""

