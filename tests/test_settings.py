@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trade_platform.settings import Settings, SettingsError, settings_from
+
+
+def test_an_empty_environment_means_the_defaults() -> None:
+    assert settings_from({}) == Settings()
+    assert settings_from({"PATH": "/bin", "HOME": "/"}) == Settings()
+
+
+def test_variables_become_typed_values() -> None:
+    settings = settings_from({"DATA_FOLDER": "data", "METRICS_PORT": "9100", "LOG_FORMAT": "text"})
+    assert settings.data_folder == Path("data")
+    assert settings.metrics_port == 9100
+    assert settings.log_format == "text"
+
+
+def test_a_file_may_hold_the_value_and_a_variable_wins_over_it(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("redis://file\n")
+    assert settings_from({"REDIS_URL_FILE": str(file)}).redis_url == "redis://file"
+    both = {"REDIS_URL_FILE": str(file), "REDIS_URL": "redis://variable"}
+    assert settings_from(both).redis_url == "redis://variable"
+
+
+def test_hosts_are_those_of_the_exchange() -> None:
+    settings = settings_from({"DERIBIT_WEBSOCKET_URL": "ws://a", "DERIBIT_REST_URL": "http://b"})
+    assert settings.hosts("deribit") == ("ws://a", "http://b")
+    assert settings.hosts("binance_spot") == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("METRICS_PORT", "many"),
+        ("METRICS_PORT", "70000"),
+        ("METRICS_PORT", "-1"),
+        ("METRICS_PORT", ""),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
+        ("SPOOL_MEGABYTES", "0"),
+        ("BUFFER_RECORDS", "1.5"),
+        ("REDIS_MEGABYTES", "1"),
+    ],
+)
+def test_a_bad_setting_is_one_sentence_that_names_it(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_from({variable: value})
+    said = str(caught.value)
+    assert said.startswith(f"{variable}={value!r} is not usable")
+    assert "correct or unset it" in said
+    assert "\n" not in said
+
+
+def test_a_url_of_another_kind_is_refused_without_showing_its_password() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL must begin with postgresql://") as caught:
+        settings_from({"DATABASE_URL": "mysql://user:hidden@host/x"})
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_an_unreadable_file_is_one_sentence(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"DATABASE_URL_FILE names .* cannot be read .*: check"):
+        settings_from({"DATABASE_URL_FILE": str(file)})
