@@ -1,0 +1,74 @@
+"""What was tolerated and not parsed: counted by name, and bounded, because names come from outside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from trade_platform.exchanges.deribit import wire
+
+NAMES: Final = 200
+NAME_LENGTH: Final = 64
+SAMPLE: Final = 1000
+"""Fields are looked at in the first message of each type and in every so manieth."""
+
+KINDS: Final[dict[str, type[msgspec.Struct]]] = {
+    "trades": wire.Trade,
+    "quote": wire.Quote,
+    "ticker": wire.Ticker,
+    "chart.trades": wire.Bar,
+    "deribit_price_index": wire.Price,
+    "deribit_volatility_index": wire.Volatility,
+    "instrument.state": wire.State,
+    "platform_state": wire.Platform,
+}
+_NOT_NEEDED: Final[dict[str, frozenset[str]]] = {
+    "trades": frozenset({"tick_direction", "contracts", "block_trade_leg_count", "block_rfq_id", "legs"}),
+    "quote": frozenset({"instrument_name"}),
+    "ticker": frozenset(
+        {
+            "instrument_name",
+            "min_price",
+            "max_price",
+            "interest_value",
+            "estimated_delivery_price",
+            "delivery_price",
+            "underlying_index",
+            "implied_bid",
+            "implied_ask",
+            "combo_state",
+        }
+    ),
+    "deribit_price_index": frozenset({"index_name"}),
+    "deribit_volatility_index": frozenset({"index_name"}),
+}
+
+
+class Ignored(dict[str, int]):
+    """Counts by name; beyond ``NAMES`` of them what is new counts as ``other``."""
+
+    def note(self, name: str) -> None:
+        name = name[:NAME_LENGTH]
+        if name not in self and len(self) >= NAMES:
+            name = "other"
+        self[name] = self.get(name, 0) + 1
+
+
+class Sample:
+    """Looks for fields that nobody here has heard of, in a sample of one message type."""
+
+    def __init__(self, kind: str, ignored: Ignored) -> None:
+        self._kind = kind
+        self._known = frozenset(KINDS[kind].__struct_fields__) | _NOT_NEEDED.get(kind, frozenset())
+        self._ignored = ignored
+        self._seen = 0
+
+    def look(self, data: msgspec.Raw) -> None:
+        """Count this message and, if its turn has come, its unknown fields."""
+        if self._seen % SAMPLE == 0:
+            found = wire.read_fields(data)
+            for one in found if isinstance(found, list) else [found]:
+                for name in one.keys() - self._known:
+                    self._ignored.note(f"{self._kind}.{name}")
+        self._seen += 1
