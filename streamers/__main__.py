@@ -1,0 +1,138 @@
+"""``python -m streamers --exchange KEY``: composition root of the process that holds exchange sockets."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ssl
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+import uvloop
+from prometheus_client import REGISTRY
+
+from streamers.bus_link import BusLink
+from streamers.publisher import Publisher
+from streamers.spool import Spool, SpoolUnusable
+from streamers.supervisor import Supervisor
+from streamers.telemetry import Telemetry
+from trade_platform.adapters import logs
+from trade_platform.adapters.clock import Clock, WallClock, clock_from_text
+from trade_platform.adapters.process import (
+    CannotStart,
+    PortTaken,
+    RunFile,
+    die_with_parent,
+    serve_health,
+    stop_event,
+)
+from trade_platform.adapters.rest import RestClient
+from trade_platform.adapters.selection_file import SelectionFile
+from trade_platform.exchanges.registry import EXCHANGES
+from trade_platform.exchanges.session import Exchange
+from trade_platform.settings import Settings, SettingsError, settings_from
+
+FLUSH_SECONDS = 4.0
+"""For what is left when the process stops; the spool keeps the rest."""
+
+log = structlog.get_logger()
+
+
+def main(arguments: list[str] | None = None, exchanges: Mapping[str, Exchange] = EXCHANGES) -> int:
+    """Run until SIGTERM; 0 after a graceful stop, 1 where it could not start, 2 for wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m streamers", description="Feeds Redis from one exchange.")
+    parser.add_argument("--exchange", required=True, choices=sorted(exchanges), help="which one")
+    exchange = exchanges[parser.parse_args(arguments).exchange]
+    try:
+        settings = settings_from()
+        name = settings.process_name or f"streamer-{exchange.key}"
+        logs.configure(settings.log_level, settings.log_format, name)
+        if settings.parent_pid:
+            die_with_parent(settings.parent_pid)
+        uvloop.run(_run(settings, exchange, name, frozenset(exchanges)))
+    except (SettingsError, CannotStart, PortTaken, SpoolUnusable) as error:
+        print(error, file=sys.stderr)  # noqa: T201 - logging may not be there yet
+        return 1
+    return 0
+
+
+async def _run(settings: Settings, exchange: Exchange, name: str, keys: frozenset[str]) -> None:
+    stop = stop_event()
+    clock = _clock(settings)
+    websocket_url, rest_url = settings.hosts(exchange.key)
+    tls = _trust(settings.tls_ca_file)
+    publisher = Publisher(
+        _bus_link(settings),
+        Spool(settings.data_folder / "spool" / name, settings.spool_megabytes << 20),
+        exchange=exchange.key,
+        producer=f"{name}:{WallClock().market()}",  # a replay's time may come twice
+        clock=clock,
+        buffer_records=settings.buffer_records,
+    )
+    publisher.open()
+    rest = RestClient(
+        rest_url or exchange.rest_url,
+        name=exchange.key,
+        error_of=exchange.error_of,
+        weight_per_minute=exchange.weight_per_minute,
+        ssl_context=tls,
+    )
+    supervisor = Supervisor(
+        exchange,
+        publisher,
+        rest,
+        clock,
+        SelectionFile(settings.instruments_file, exchanges=keys),
+        websocket_url=websocket_url or exchange.websocket_url,
+        tls=tls,
+    )
+    telemetry = Telemetry(supervisor, clock, REGISTRY)
+    server = await serve_health(settings.metrics_port, telemetry.health)
+    async with rest, server:
+        with RunFile(settings.data_folder, name, metrics=server.url):
+            log.info("The streamer is up.", exchange=exchange.key)
+            await _carry(supervisor, publisher, stop)
+            log.info("The streamer has stopped.", records=publisher.sender.sent_records)
+
+
+async def _carry(supervisor: Supervisor, publisher: Publisher, stop: asyncio.Event) -> None:
+    """Both until the stop; the publisher last, when nothing comes in any more."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(publisher.run())
+        await supervisor.run(stop)
+        publisher.finish(FLUSH_SECONDS)
+
+
+def _bus_link(settings: Settings) -> BusLink:
+    if not settings.redis_url:
+        raise CannotStart("REDIS_URL is not set: it names the Redis that takes the entries.")
+    try:
+        return BusLink(settings.redis_url)
+    except (ValueError, TypeError) as error:
+        raise CannotStart(f"REDIS_URL={settings.redis_url!r} is not usable ({error}): correct it.") from error
+
+
+def _clock(settings: Settings) -> Clock:
+    try:
+        return clock_from_text(settings.market_clock)
+    except ValueError as error:
+        raise CannotStart(
+            f"MARKET_CLOCK={settings.market_clock!r} is not usable ({error}): unset it for the wall clock."
+        ) from error
+
+
+def _trust(ca_file: str) -> ssl.SSLContext | None:
+    if not ca_file:
+        return None
+    try:
+        context = ssl.create_default_context()
+        context.load_verify_locations(Path(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise CannotStart(f"TLS_CA_FILE names {ca_file}, which cannot be used ({error}).") from error
+    return context
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""The publisher's one connection to Redis: explicit about every break, so that none goes unnoticed.
+
+A client library that reconnects by itself would hide that the server was restarted, and with it what the
+server lost. Here a failure ends the connection, and the holder decides what to look at before it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from redis.asyncio.connection import Connection, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from trade_platform.adapters.bus import Entry, sequence_key
+
+TIMEOUT_SECONDS = 5.0
+LAST_FLUSH = "|"
+"""Field of the sequence hash: market time of the last flush. No ``symbol|channel`` is so short."""
+
+
+class BusUnavailable(Exception):
+    """Redis does not take what it is given; the sentence says what it said."""
+
+
+class Parcel(msgspec.Struct, frozen=True, array_like=True):
+    """An entry on its way to a stream, with what the sequence hash shall say once it is there."""
+
+    stream: str
+    entry: Entry
+    sequences: dict[str, int]
+    records: int
+
+    @property
+    def size(self) -> int:
+        """Bytes, near enough."""
+        return len(self.entry.data) + 200
+
+
+class BusLink:
+    """Connect, ask, send. Everything raises BusUnavailable, and after that the connection is gone."""
+
+    def __init__(self, url: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        arguments: dict[str, Any] = dict(parse_url(url))
+        kind = arguments.pop("connection_class", Connection)
+        self.where = url.rpartition("@")[2]
+        self._connection = kind(
+            **arguments,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self.connected = False
+
+    async def connect(self) -> None:
+        """Open the connection."""
+        await self._guarded(self._connection.connect())
+        self.connected = True
+
+    async def close(self) -> None:
+        self.connected = False
+        await self._connection.disconnect(nowait=True)
+
+    async def last_ids(self, streams: Iterable[str]) -> dict[str, str]:
+        """last-generated-id per stream; ``0-0`` where there is no such stream."""
+        return {stream: await self._last_id(stream) for stream in streams}
+
+    async def sequences(self, exchange: str) -> dict[str, int]:
+        """What the hash of the last sequences says."""
+        answer = _pairs(await self._ask("HGETALL", sequence_key(exchange)))
+        return {field.decode(): int(value) for field, value in answer.items()}
+
+    async def send(self, parcels: Sequence[Parcel], market_time: int) -> list[str]:
+        """All of them, in order, or none of them; the answer is their ids on the streams.
+
+        One transaction, because a refusal (memory full) must not let a later entry pass an earlier
+        one. When the answer is lost they may have arrived: sent again, they bear the same ``n``.
+        """
+        commands: list[tuple[Any, ...]] = [("MULTI",)]
+        marks: dict[str, dict[str, int]] = {}
+        for parcel in parcels:
+            fields = parcel.entry.fields()
+            commands.append(("XADD", parcel.stream, "*", *(part for pair in fields.items() for part in pair)))
+            marks.setdefault(parcel.entry.exchange, {LAST_FLUSH: market_time}).update(parcel.sequences)
+        for exchange, mark in marks.items():
+            commands.append(
+                ("HSET", sequence_key(exchange), *(part for pair in mark.items() for part in pair))
+            )
+        commands.append(("EXEC",))
+        answers = await self._guarded(self._exchange(commands))
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        if refused:
+            await self.close()
+            raise BusUnavailable(f"Redis at {self.where} refused an entry: {refused[0]}")
+        return [answer.decode() for answer in answers[: len(parcels)]]
+
+    async def _last_id(self, stream: str) -> str:
+        try:
+            answer = _pairs(await self._ask("XINFO", "STREAM", stream))
+        except BusUnavailable as error:
+            if isinstance(error.__cause__, ResponseError) and "no such key" in str(error.__cause__):
+                await self.connect()
+                return "0-0"
+            raise
+        identity: bytes = answer[b"last-generated-id"]
+        return identity.decode()
+
+    async def _ask(self, *command: str) -> Any:
+        return await self._guarded(self._exchange([command]))
+
+    async def _exchange(self, commands: Sequence[tuple[Any, ...]]) -> Any:
+        """Send in one write; the last command's answer. An error of any of them is raised."""
+        connection = self._connection
+        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        for _ in range(len(commands) - 1):
+            await connection.read_response(disable_decoding=True)
+        return await connection.read_response(disable_decoding=True)
+
+    async def _guarded(self, work: Any) -> Any:
+        try:
+            return await work
+        except (RedisError, OSError, TimeoutError) as error:
+            await self.close()
+            raise BusUnavailable(f"Redis at {self.where} is not available: {error}") from error
+        except BaseException:
+            await self.close()  # an answer may be under way that belongs to nobody
+            raise
+
+
+def _pairs(answer: Any) -> dict[bytes, Any]:
+    """A map as RESP 3 gives it, or the flat list of RESP 2."""
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
+
+
+def precedes(first: str, second: str) -> bool:
+    """Is the first stream id lower than the second?"""
+    return _parts(first) < _parts(second)
+
+
+def _parts(identity: str) -> tuple[int, int]:
+    time, _, sequence = identity.partition("-")
+    return int(time), int(sequence)

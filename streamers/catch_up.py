@@ -1,0 +1,142 @@
+"""Re-reads by REST the trades that a connection jumped over, so that a restart or a cut loses none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from streamers.publisher import Publisher
+from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.rest import RestClient, RestUnavailable
+from trade_platform.domain.model import Gap, GapReason, Trade
+from trade_platform.exchanges.session import Exchange, Missing, ProtocolViolation, RestError
+
+MAXIMUM_TRADES = 50_000
+"""Of one hole; what is longer is left to the ledger of gaps."""
+CONCURRENCY = 3
+TRIES = 8
+"""In a row without progress."""
+WAITING_HOLES = 10_000
+RETRY_CAP_SECONDS = 30.0
+
+log = structlog.get_logger()
+
+
+class Hole(msgspec.Struct, frozen=True):
+    """What is missing and how we know."""
+
+    missing: Missing
+    reason: GapReason
+    since: int
+    """Market time when the last was seen before it."""
+    detail: str = ""
+
+
+class CatchUp:
+    """A bounded number of holes at a time, each page by page; every hole is a Gap record first."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        rest: RestClient,
+        publisher: Publisher,
+        clock: Clock,
+        *,
+        retry_seconds: Callable[[int], float] = lambda tries: min(0.5 * 2**tries, RETRY_CAP_SECONDS),
+    ) -> None:
+        self.trades = 0
+        self.given_up = 0
+        self._exchange = exchange
+        self._rest = rest
+        self._publisher = publisher
+        self._clock = clock
+        self._retry_seconds = retry_seconds
+        self._holes: asyncio.Queue[Hole] = asyncio.Queue(WAITING_HOLES)
+
+    @property
+    def waiting(self) -> int:
+        return self._holes.qsize()
+
+    def request(self, hole: Hole) -> None:
+        """Record the hole as a Gap at once, then fill it in the background."""
+        missing = hole.missing
+        now = self._clock.market()
+        length = missing.last - missing.first + 1
+        readable = length <= MAXIMUM_TRADES and not self._holes.full()
+        self._publisher.event(
+            Gap(
+                missing.symbol,
+                missing.channel,
+                hole.reason,
+                missing.first,
+                missing.last,
+                min(hole.since or now, now),
+                now,
+                hole.detail if readable else f"{hole.detail} left to repair".strip(),
+            )
+        )
+        log.warning(
+            "Trades are missing.",
+            then="read again" if readable else "left to repair",
+            symbol=missing.symbol,
+            first=missing.first,
+            last=missing.last,
+            reason=str(hole.reason),
+        )
+        if readable:
+            self._publisher.sequences.hold(missing)
+            self._holes.put_nowait(hole)
+        else:
+            self.given_up += 1
+
+    async def run(self) -> None:
+        """Fill holes until cancelled; what is unfinished then is found again at the next start."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONCURRENCY):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            hole = await self._holes.get()
+            if not await self._fill(hole.missing):
+                self.given_up += 1
+                log.error(
+                    "Trades could not be read again: they are left to repair.", symbol=hole.missing.symbol
+                )
+                self._publisher.sequences.release(hole.missing)
+
+    async def _fill(self, missing: Missing) -> bool:
+        """Publish page by page; the last one carries the promise that the hole held back."""
+        first, tries = missing.first, 0
+        while first <= missing.last:
+            try:
+                trades = await self._page(missing, first)
+            except RestError as error:
+                trades = []
+                tries = tries if error.retry else TRIES
+                log.info("Re-reading trades was refused.", symbol=missing.symbol, error=str(error))
+            except (RestUnavailable, ProtocolViolation) as error:
+                trades = []
+                log.info("Re-reading trades failed.", symbol=missing.symbol, error=str(error))
+            if trades:
+                if trades[-1].sequence == missing.last:
+                    self._publisher.sequences.release(missing)
+                self._publisher.publish(trades, self._clock.market())
+                self.trades += len(trades)
+                first, tries = trades[-1].sequence + 1, 0
+                continue
+            if tries >= TRIES:
+                return False
+            await asyncio.sleep(self._retry_seconds(tries))
+            tries += 1
+        return True
+
+    async def _page(self, missing: Missing, first: int) -> list[Trade]:
+        request = self._exchange.trades_request(missing.symbol, missing.channel, first, missing.last)
+        body = await self._rest.fetch(request)
+        trades = self._exchange.parse_trades(body, missing.symbol, missing.channel, self._clock.market())
+        within = [trade for trade in trades if first <= trade.sequence <= missing.last]
+        return sorted(within, key=lambda trade: trade.sequence)

@@ -1,0 +1,220 @@
+"""From sessions to the bus: records are gathered for some milliseconds, sealed into entries, and queued.
+
+Numbers wait for company, events do not. Where neither memory nor disk has room, numbers are shed and
+become a Gap; events wait, and nothing more is read from any exchange until they have gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+
+from streamers.backlog import Backlog
+from streamers.bus_link import LAST_FLUSH, BusLink, Parcel
+from streamers.sender import Sender
+from streamers.sequences import Sequences
+from streamers.shed import Shed
+from streamers.spool import Spool
+from trade_platform.adapters.bus import EVENTS, KIND_OF, Entry, encode, stream_of
+from trade_platform.adapters.clock import Clock
+from trade_platform.domain.model import Candle, Instrument, Liquidation, Number, Record, Trade
+from trade_platform.exchanges.session import Missing
+
+LINGER_SECONDS = 0.003
+"""How long records wait for company before they are sealed."""
+ENTRY_RECORDS = 1000
+SHED_REPORT_SECONDS = 30.0
+ROOM_BYTES = 256 * 1024
+"""So much room must be left again before it is told what was shed."""
+BUFFERED: tuple[type[Record], ...] = (Trade, Candle, Number, Liquidation, Instrument)
+
+log = structlog.get_logger()
+
+
+class Inlet:
+    """Where one connection leaves its records, by type, until they are sealed."""
+
+    __slots__ = ("buffers", "since")
+
+    def __init__(self) -> None:
+        self.buffers: dict[type[Record], list[Record]] = {kind: [] for kind in BUFFERED}
+        self.since = 0
+        """Market time since when it delivers unbroken; 0: the next data begins anew."""
+
+
+class Publisher:
+    """One exchange's way to the bus; one per process."""
+
+    def __init__(
+        self,
+        link: BusLink,
+        spool: Spool,
+        *,
+        exchange: str,
+        producer: str,
+        clock: Clock,
+        buffer_records: int = 100_000,
+    ) -> None:
+        self.sequences = Sequences()
+        self.shed = Shed()
+        self.backlog = Backlog(spool, buffer_records)
+        self.sender = Sender(link, self.backlog, clock)
+        self.acquainted = asyncio.Event()
+        """Set once it is known where earlier processes ended."""
+        self.last_flush = 0
+        """Market time of an earlier process's last flush; 0 where there was none."""
+        self.on_missing: Callable[[Missing], None] = lambda _: None
+        self.counts: dict[str, int] = {}
+        """Records handed over, by kind."""
+        self._exchange = exchange
+        self._producer = producer
+        self._clock = clock
+        self._numbers: dict[str, int] = {}
+        """The last n per stream."""
+        self._inlets: list[Inlet] = []
+        self._stalled: deque[tuple[str, Sequence[Record], int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._shed_since: float | None = None
+
+    # --- what connections call ---
+
+    def inlet(self) -> Inlet:
+        """A new connection's."""
+        inlet = Inlet()
+        self._inlets.append(inlet)
+        return inlet
+
+    def remove(self, inlet: Inlet) -> None:
+        """Its connection ended; what it still holds is sealed."""
+        self.seal()
+        self._inlets.remove(inlet)
+
+    def touch(self) -> None:
+        """Records were left in an inlet: seal them soon."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, self._tick)
+
+    def event(self, record: Record) -> None:
+        """Events go at once."""
+        self._admit(KIND_OF[type(record)], (record,), self._clock.market())
+
+    def publish(self, records: Iterable[Record], since: int) -> None:
+        """Records that did not come by a connection's stream: instruments, trades read again."""
+        by_type: dict[type[Record], list[Record]] = {}
+        for record in records:
+            by_type.setdefault(type(record), []).append(record)
+        for kind, batch in by_type.items():
+            for start in range(0, len(batch), ENTRY_RECORDS):
+                self._admit(KIND_OF[kind], batch[start : start + ENTRY_RECORDS], since)
+
+    @property
+    def blocked(self) -> bool:
+        """Events wait for room: nothing more may be read from any exchange."""
+        return bool(self._stalled)
+
+    def seal(self) -> None:
+        """Make entries of all that lies in the inlets."""
+        while self._stalled and self._place(*self._stalled[0]):
+            self._stalled.popleft()
+        for inlet in self._inlets:
+            for kind, batch in inlet.buffers.items():
+                if batch:
+                    inlet.buffers[kind] = []
+                    self._admit_all(KIND_OF[kind], batch, inlet)
+        if self.shed:
+            self._report_shed()
+
+    # --- its life ---
+
+    def open(self) -> None:
+        """Take the spool and learn from it what an earlier process had reached. Raises SpoolUnusable."""
+        for parcel in self.backlog.open():
+            self.sequences.learn(parcel.sequences)
+
+    async def run(self) -> None:
+        """Send until ``finish``."""
+        try:
+            await self.sender.run(self._acquaint)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def finish(self, within_seconds: float) -> None:
+        """Nothing more will come: send what is left, or leave it in the spool."""
+        self.backlog.closing = True
+        self.seal()
+        if self.shed:
+            self._report_shed(now=True)
+        self.sender.finish(within_seconds)
+
+    async def _acquaint(self, link: BusLink) -> None:
+        stored = await link.sequences(self._exchange)
+        self.last_flush = stored.pop(LAST_FLUSH, 0)
+        for hole in self.sequences.learn(stored):
+            self.on_missing(hole)
+        self.acquainted.set()
+
+    # --- sealing ---
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self.blocked or (self.sender.in_flight and self._unsealed() < ENTRY_RECORDS):
+            self.touch()
+        if not self.sender.in_flight or self._unsealed() >= ENTRY_RECORDS:
+            self.seal()
+
+    def _unsealed(self) -> int:
+        return sum(len(batch) for inlet in self._inlets for batch in inlet.buffers.values())
+
+    def _admit_all(self, kind: str, batch: list[Record], inlet: Inlet) -> None:
+        since = inlet.since or self._clock.market()
+        for start in range(0, len(batch), ENTRY_RECORDS):
+            part = batch if len(batch) <= ENTRY_RECORDS else batch[start : start + ENTRY_RECORDS]
+            if not self._admit(kind, part, since):
+                inlet.since = 0
+
+    def _admit(self, kind: str, batch: Sequence[Record], since: int) -> bool:
+        """False where the batch had to be shed."""
+        if kind in EVENTS:
+            if self._stalled or not self._place(kind, batch, since):
+                self._stalled.append((kind, batch, since))
+                self.touch()
+            return True
+        if self._place(kind, batch, since):
+            return True
+        self.shed.add(batch)
+        if self._shed_since is None:
+            self._shed_since = self._clock.monotonic()
+            log.error("Redis takes nothing and the spool is full or failing: numbers are shed from here on.")
+        return False
+
+    def _place(self, kind: str, batch: Sequence[Record], since: int) -> bool:
+        stream = stream_of(self._exchange, kind)
+        n = self._numbers.get(stream, 0) + 1
+        promises: dict[str, int] = {}
+        missing: list[Missing] = []
+        if kind == "trade":
+            promises, missing = self.sequences.note(batch)  # type: ignore[arg-type]
+        promises |= self.sequences.owed()
+        entry = Entry(kind, self._producer, n, since, self._exchange, encode(batch))
+        if not self.backlog.add(Parcel(stream, entry, promises, len(batch))):
+            self.sequences.owe(promises)
+            return False
+        self._numbers[stream] = n
+        self.counts[kind] = self.counts.get(kind, 0) + len(batch)
+        self.sender.wake()
+        for hole in missing:
+            self.on_missing(hole)
+        return True
+
+    def _report_shed(self, *, now: bool = False) -> None:
+        """Tell what was shed once there is room again, or when it lasts."""
+        assert self._shed_since is not None
+        lasting = self._clock.monotonic() - self._shed_since > SHED_REPORT_SECONDS
+        if now or lasting or self.backlog.room_for(ROOM_BYTES):
+            self._shed_since = None
+            for gap in self.shed.take():
+                self.event(gap)

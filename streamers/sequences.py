@@ -1,0 +1,133 @@
+"""Which trade sequences were handed to the bus: what a restart begins from, and what is held back.
+
+The hash ``sequence:{exchange}`` promises that everything up to its number is on the bus. A hole that
+is being re-read holds the promise back, so that a process that dies meanwhile finds it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from trade_platform.domain.model import Channel, Trade, TradeFlag
+from trade_platform.exchanges.session import Missing
+
+_AGGREGATE = int(TradeFlag.AGGREGATE)
+
+
+def field_of(symbol: str, channel: Channel) -> str:
+    """The hash's field."""
+    return f"{symbol}|{channel}"
+
+
+class Sequences:
+    """Per ``symbol|channel``: the highest seen, and the promise that the hash may make."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, int] = {}
+        self._first: dict[str, int] = {}
+        """The first that this process delivered."""
+        self._expected: set[str] = set()
+        """Known to a session, which compares by itself."""
+        self._unverified: dict[str, int] = {}
+        """Known to no session: the first trade is compared here."""
+        self._holds: dict[str, list[int]] = {}
+        self._owed: set[str] = set()
+        self._fields: dict[tuple[str, int], str] = {}
+
+    def learn(self, stored: Mapping[str, int]) -> list[Missing]:
+        """What an earlier process handed over; the answer is what this one began too late for."""
+        missing: list[Missing] = []
+        for field, last in stored.items():
+            self.seen[field] = max(last, self.seen.get(field, 0))
+            if field in self._expected:
+                continue
+            if field not in self._first:
+                self._unverified[field] = self.seen[field]
+            elif self._first[field] > last + 1:
+                symbol, _, channel = field.rpartition("|")
+                missing.append(Missing(symbol, Channel(channel), last + 1, self._first[field] - 1))
+        return missing
+
+    def expected(self, symbols: Mapping[str, Channel]) -> dict[str, int]:
+        """For ``Session.expect``: the highest seen per symbol, where there is one."""
+        expected: dict[str, int] = {}
+        for symbol, channel in symbols.items():
+            field = field_of(symbol, channel)
+            if field in self.seen:
+                expected[symbol] = self.seen[field]
+                self._expected.add(field)
+                self._unverified.pop(field, None)
+        return expected
+
+    def note(self, trades: Sequence[Trade]) -> tuple[dict[str, int], list[Missing]]:
+        """Trades go to the bus: what the hash shall say with them, and what they show to be missing."""
+        last: dict[tuple[str, int], int] = {}
+        for trade in trades:
+            last[trade.symbol, trade.flags & _AGGREGATE] = trade.sequence
+        promises: dict[str, int] = {}
+        missing: list[Missing] = []
+        for key, sequence in last.items():
+            field = self._fields.get(key) or self._name(key)
+            if field not in self._first:
+                missing.extend(self._begin(field, key, trades))
+            if sequence > self.seen.get(field, 0):
+                self.seen[field] = sequence
+            promises[field] = self._promise(field)
+        return promises, missing
+
+    def owed(self) -> dict[str, int]:
+        """Promises that no trade carries: holes that were filled, beginnings."""
+        promises = {field: self._promise(field) for field in self._owed}
+        self._owed.clear()
+        return promises
+
+    def owe(self, promises: Iterable[str]) -> None:
+        """These could not be sent: with the next."""
+        self._owed.update(promises)
+
+    def begin_at(self, field: str, newest: int) -> None:
+        """Count from here, unless a trade came in the meantime."""
+        if field not in self.seen:
+            self.seen[field] = newest
+            self._owed.add(field)
+
+    def narrow(self, missing: Missing) -> Missing | None:
+        """Without what another connection delivered, or asked for, in the meantime."""
+        seen = self.seen.get(field_of(missing.symbol, missing.channel), 0)
+        first = max(missing.first, seen + 1)
+        if first > missing.last:
+            return None
+        return Missing(missing.symbol, missing.channel, first, missing.last)
+
+    def hold(self, missing: Missing) -> None:
+        """The hole is being re-read: promise nothing from its first number on."""
+        self._holds.setdefault(field_of(missing.symbol, missing.channel), []).append(missing.first)
+
+    def release(self, missing: Missing) -> None:
+        """The hole is filled, or left to the ledger of gaps."""
+        field = field_of(missing.symbol, missing.channel)
+        holds = self._holds[field]
+        holds.remove(missing.first)
+        if not holds:
+            del self._holds[field]
+        self._owed.add(field)
+
+    def _promise(self, field: str) -> int:
+        seen = self.seen[field]
+        holds = self._holds.get(field)
+        return min(seen, min(holds) - 1) if holds else seen
+
+    def _begin(self, field: str, key: tuple[str, int], trades: Iterable[Trade]) -> list[Missing]:
+        first = min(trade.sequence for trade in trades if (trade.symbol, trade.flags & _AGGREGATE) == key)
+        self._first[field] = first
+        last = self._unverified.pop(field, None)
+        if last is None or first <= last + 1:
+            return []
+        channel = Channel.AGGREGATE_TRADE if key[1] else Channel.TRADE
+        return [Missing(key[0], channel, last + 1, first - 1)]
+
+    def _name(self, key: tuple[str, int]) -> str:
+        symbol, aggregate = key
+        field = field_of(symbol, Channel.AGGREGATE_TRADE if aggregate else Channel.TRADE)
+        self._fields[key] = field
+        return field

@@ -1,0 +1,129 @@
+"""Puts an exchange together for this data folder: market or replay, continued where an earlier life ended."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from streamers.simulator.capture import Session, exchange_of, read_session
+from streamers.simulator.deribit_floor import DeribitFloor
+from streamers.simulator.exchange import SimulatedExchange
+from streamers.simulator.faults import FaultScript, read_faults
+from streamers.simulator.floor import ClockBehind, Floor
+from streamers.simulator.hub import Hub
+from streamers.simulator.ledger import Ledger
+from streamers.simulator.listing import BINANCE_SPOT, BINANCE_USDM, DERIBIT, EXCHANGES, listings
+from streamers.simulator.replay import Replay
+from streamers.simulator.source import Source
+from streamers.simulator.spot_floor import SpotFloor
+from streamers.simulator.usdm_floor import UsdmFloor
+from trade_platform.adapters.clock import Clock, ReplayClock
+from trade_platform.adapters.process import CannotStart
+
+FLOORS: dict[str, Callable[..., Floor]] = {
+    BINANCE_SPOT: SpotFloor,
+    BINANCE_USDM: UsdmFloor,
+    DERIBIT: DeribitFloor,
+}
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line asks for."""
+
+    exchanges: tuple[str, ...] = ()
+    seed: int = 1
+    rate: float = 1.0
+    faults: Path | None = None
+    captures: tuple[Path, ...] = ()
+    scale: float = 1.0
+
+    def chosen(self) -> tuple[str, ...]:
+        """The exchanges to run: those named, else those of the captures, else all."""
+        if self.exchanges:
+            return self.exchanges
+        if self.captures:
+            return tuple(dict.fromkeys(exchange_of(path) for path in self.captures))
+        return EXCHANGES
+
+
+class Remembered:
+    """An exchange and the two files that outlive it."""
+
+    def __init__(self, exchange: SimulatedExchange, state_path: Path) -> None:
+        self.exchange = exchange
+        self._state_path = state_path
+
+    def save(self) -> None:
+        """Write the state beside the ledger, whole or not at all."""
+        part = self._state_path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(self.exchange.source.memory()))
+        part.replace(self._state_path)
+
+    def close(self) -> None:
+        self.exchange.ledger.flush()
+        self.save()
+        self.exchange.ledger.close()
+
+
+def assemble(plan: Plan, key: str, data_folder: Path, clock: Clock) -> Remembered:
+    """One exchange, ready to be served; raises CannotStart where its files cannot be used."""
+    ledger = Ledger(data_folder / "ledger" / f"{key}.jsonl")
+    state_path = data_folder / "ledger" / f"{key}.state.json"
+    hub = Hub()
+    try:
+        ledger.open()
+        faults = FaultScript(read_faults(plan.faults) if plan.faults else [])
+        sessions = [read_session(path) for path in plan.captures if exchange_of(path) == key]
+        source: Source = (
+            _replay(key, sessions, hub, ledger, clock)
+            if plan.captures
+            else _market(plan, key, hub, ledger, _state(state_path), clock.market())
+        )
+        remembered = Remembered(
+            SimulatedExchange(source, hub, ledger, faults=faults, scale=plan.scale), state_path
+        )
+        remembered.save()
+    except OSError as error:
+        what = "there is no space left" if error.errno == errno.ENOSPC else error.strerror
+        raise CannotStart(
+            f"The ledger folder {ledger.path and ledger.path.parent} cannot be written ({what}): "
+            "check the free space and the permissions of DATA_FOLDER."
+        ) from error
+    except msgspec.DecodeError as error:
+        raise CannotStart(
+            f"The ledger {ledger.path} was altered ({error}): move the data folder away."
+        ) from error
+    return remembered
+
+
+def _market(plan: Plan, key: str, hub: Hub, ledger: Ledger, state: dict[str, Any], now: int) -> Floor:
+    listed_at = state.get("listed_at", now)
+    floor = FLOORS[key](key, listings(key, listed_at), seed=plan.seed, hub=hub, ledger=ledger, rate=plan.rate)
+    floor.listed_at = listed_at
+    if not state and not ledger.holds_anything:
+        floor.open(now)
+        return floor
+    try:
+        floor.reopen(now, state, ledger.read())
+    except ClockBehind as error:
+        raise CannotStart(str(error)) from error
+    return floor
+
+
+def _replay(key: str, sessions: list[Session], hub: Hub, ledger: Ledger, clock: Clock) -> Replay:
+    for _ in ledger.read():
+        pass  # what an earlier run of the same session wrote is not written twice
+    speed = clock.market_clock.speed if isinstance(clock, ReplayClock) else 1.0
+    return Replay(key, sessions, hub, ledger, speed)
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        state = msgspec.json.decode(path.read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+    return state if isinstance(state, dict) else {}

@@ -1,0 +1,149 @@
+"""Who hears which stream: conversations join, frames are queued, then handed to everyone subscribed.
+
+A frame is queued while the market moves and delivered only when the ledger is flushed. Faults act here:
+between what the exchange printed and what a connection hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol, TypeAlias
+
+
+class Say(NamedTuple):
+    """Write this text."""
+
+    text: str
+
+
+class Ping(NamedTuple):
+    """Send a PING frame with this payload."""
+
+    payload: bytes
+
+
+class Close(NamedTuple):
+    """Close the connection with this code."""
+
+    code: int
+    reason: str = ""
+
+
+class Abort(NamedTuple):
+    """Drop the connection without a word."""
+
+
+Instruction: TypeAlias = Say | Ping | Close | Abort
+
+
+class Frame(NamedTuple):
+    """What one stream says."""
+
+    stream: str
+    data: str
+    """JSON text of the payload."""
+    prints: bool = False
+    """It carries trades."""
+
+
+class Conversation(Protocol):
+    """The server half of one connection: text and real seconds in, instructions out."""
+
+    streams: dict[str, bool]
+    """Stream names that it asked for → whether this connection can ever deliver them."""
+
+    def opened(self, now: float) -> list[Instruction]: ...
+
+    def receive(self, text: str, now: float) -> list[Instruction]: ...
+
+    def ponged(self, payload: bytes, now: float) -> list[Instruction]: ...
+
+    def pinged(self, now: float) -> list[Instruction]:
+        """The client sent a PING frame (the carrier answers it)."""
+
+    def due(self, now: float) -> list[Instruction]: ...
+
+    def wrap(self, frame: Frame) -> str:
+        """The text that this connection hears for a frame."""
+
+    def goodbye(self, now_ms: int) -> list[Instruction]:
+        """The server is about to go: what it says before it closes."""
+
+
+class Hub:
+    """Subscriptions of all connections of one exchange, and the frames that wait for them."""
+
+    def __init__(self) -> None:
+        self.conversations: set[Conversation] = set()
+        self._hearers: dict[str, dict[Conversation, None]] = {}
+        self._pending: list[Frame] = []
+        self.subscribed: dict[str, None] = {}
+        """Every stream that anybody ever heard, in order; new ones are taken by ``news``."""
+        self._news: list[str] = []
+        self.delivered = 0
+        self.silent_until = 0.0
+        self.skip = 0
+        self.duplicate = 0
+
+    def wanted(self, stream: str) -> bool:
+        """Does anybody hear this stream now?"""
+        return stream in self._hearers
+
+    def say(self, stream: str, data: str, *, prints: bool = False) -> None:
+        """Queue a frame."""
+        self._pending.append(Frame(stream, data, prints))
+
+    def refresh(self, conversation: Conversation) -> None:
+        """Take over what a conversation is subscribed to now."""
+        streams = {stream: None for stream, delivers in conversation.streams.items() if delivers}
+        for stream, hearers in list(self._hearers.items()):
+            if conversation in hearers and stream not in streams:
+                del hearers[conversation]
+                if not hearers:
+                    del self._hearers[stream]
+        for stream in streams:
+            self._hearers.setdefault(stream, {})[conversation] = None
+            if stream not in self.subscribed:
+                self.subscribed[stream] = None
+                self._news.append(stream)
+
+    def news(self) -> list[str]:
+        """Streams that were subscribed for the first time since the last call."""
+        news, self._news = self._news, []
+        return news
+
+    def join(self, conversation: Conversation) -> None:
+        self.conversations.add(conversation)
+        self.refresh(conversation)
+
+    def leave(self, conversation: Conversation) -> None:
+        self.conversations.discard(conversation)
+        conversation.streams.clear()
+        self.refresh(conversation)
+
+    def deliver(self, now: float) -> Iterator[tuple[Conversation, str]]:
+        """Hand out what is queued: (connection, text), in order."""
+        frames, self._pending = self._pending, []
+        for frame in frames:
+            hearers = self._hearers.get(frame.stream)
+            if not hearers or now < self.silent_until:
+                continue
+            for _ in range(self._copies(frame)):
+                for conversation in hearers:
+                    self.delivered += 1
+                    yield conversation, conversation.wrap(frame)
+
+    def _copies(self, frame: Frame) -> int:
+        """How often a frame is said: once, unless a fault is at work."""
+        if frame.prints and self.skip:
+            self.skip -= 1
+            return 0
+        if frame.prints and self.duplicate:
+            self.duplicate -= 1
+            return 2
+        return 1
+
+
+def texts(instructions: Iterable[Instruction]) -> list[str]:
+    """Only what is said."""
+    return [one.text for one in instructions if isinstance(one, Say)]

@@ -1,0 +1,152 @@
+"""The shell: one port per exchange for WebSocket, REST and control; one task that lets time pass."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.web_response import StreamResponse
+
+from streamers.simulator.carrier import Carrier
+from streamers.simulator.exchange import SimulatedExchange
+from streamers.simulator.faults import Fault
+from streamers.simulator.hub import Conversation
+from trade_platform.adapters.clock import Clock
+
+TICK_SECONDS = 0.005
+REMEMBER_SECONDS = 1.0
+HOST = "127.0.0.1"
+log = structlog.get_logger()
+
+
+class ExchangeServer:
+    """One exchange on one port."""
+
+    def __init__(self, exchange: SimulatedExchange, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
+        self.exchange = exchange
+        self._clock = clock
+        self._tls = tls
+        self._carriers: dict[Conversation, Carrier] = {}
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def open(self, port: int) -> None:
+        """Listen; 0 takes any free port. Raises OSError where the port is taken."""
+        application = web.Application()
+        application.router.add_get("/simulator/state", self._state)
+        application.router.add_post("/simulator/pause", self._pause)
+        application.router.add_post("/simulator/fault", self._fault)
+        application.router.add_route("*", "/{path:.*}", self._any)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, port, ssl_context=self._tls, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def close(self) -> None:
+        """Drop every client and the port."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def urls(self) -> dict[str, str]:
+        secure = "s" if self._tls else ""
+        return {
+            "websocket": f"ws{secure}://{HOST}:{self.port}",
+            "rest": f"http{secure}://{HOST}:{self.port}",
+        }
+
+    def tick(self, now: float) -> None:
+        """Let the market move, hand out what it said, and do what is due on each connection."""
+        for conversation, one in self.exchange.step(self._clock.market(), now):
+            carrier = self._carriers.get(conversation)
+            if carrier is not None:
+                carrier.put(one)
+        for conversation, carrier in self._carriers.items():
+            carrier.put_all(conversation.due(now))
+
+    async def _any(self, request: web.Request) -> StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._socket(request)
+        query: dict[str, Any] = dict(request.query)
+        if request.method == "POST" and request.can_read_body:
+            query |= self._body(await request.read())
+        answer = self.exchange.answer(request.method, request.path, query, asyncio.get_running_loop().time())
+        return web.Response(
+            status=answer.status,
+            text=answer.body,
+            content_type="application/json",
+            headers=dict(answer.headers),
+        )
+
+    def _body(self, body: bytes) -> dict[str, Any]:
+        """A JSON-RPC body names its parameters under ``params``."""
+        try:
+            read = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            return {}
+        params = read.get("params", read) if isinstance(read, dict) else {}
+        return params if isinstance(params, dict) else {}
+
+    async def _socket(self, request: web.Request) -> StreamResponse:
+        conversation = self.exchange.converse(request.path_qs, asyncio.get_running_loop().time())
+        if conversation is None:
+            return web.Response(status=503, text="Service Unavailable")
+        socket = web.WebSocketResponse(autoping=False, autoclose=True, compress=False, timeout=2.0)
+        await socket.prepare(request)
+        carrier = self._carriers[conversation] = Carrier(socket, request, conversation)
+        log.info("client connected", exchange=self.exchange.key, path=request.path)
+        try:
+            await carrier.run(self.exchange)
+        finally:
+            del self._carriers[conversation]
+            log.info("client gone", exchange=self.exchange.key, code=socket.close_code)
+        return socket
+
+    async def _state(self, _request: web.Request) -> StreamResponse:
+        return _json(self.exchange.state())
+
+    async def _pause(self, _request: web.Request) -> StreamResponse:
+        """Stop the market for good; answer when everything said has left."""
+        self.exchange.paused = True
+        self.tick(asyncio.get_running_loop().time())
+        await asyncio.gather(*(carrier.flushed() for carrier in list(self._carriers.values())))
+        return _json(self.exchange.state())
+
+    async def _fault(self, request: web.Request) -> StreamResponse:
+        """Let something go wrong now, or when its moment comes."""
+        try:
+            fault = msgspec.json.decode(await request.read(), type=Fault)
+        except msgspec.MsgspecError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        self.exchange.faults.add(fault)
+        return _json(self.exchange.state())
+
+
+async def pass_time(
+    servers: Iterable[ExchangeServer], stop: asyncio.Event, remember: Callable[[], None]
+) -> None:
+    """Tick every few milliseconds until stopped; now and then have the state remembered."""
+    servers = list(servers)
+    loop = asyncio.get_running_loop()
+    remembered = loop.time()
+    while not stop.is_set():
+        now = loop.time()
+        for server in servers:
+            server.tick(now)
+        if now - remembered >= REMEMBER_SECONDS:
+            remember()
+            remembered = now
+        spent = loop.time() - now
+        try:
+            await asyncio.wait_for(stop.wait(), max(TICK_SECONDS - spent, 0.0005))
+        except TimeoutError:
+            continue
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from trade_platform.adapters.rest import RestClient, RestUnavailable, WeightBudget
+from trade_platform.exchanges.session import Request, RestError
+
+
+def error_of(status: int, body: bytes) -> RestError | None:
+    return RestError(-1121, "Invalid symbol.", retry=False) if b"-1121" in body else None
+
+
+def client(url: str, timeout: aiohttp.ClientTimeout | None = None) -> RestClient:
+    options = {} if timeout is None else {"timeout": timeout}
+    return RestClient(url, name="fictional", error_of=error_of, weight_per_minute=60_000, **options)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[str]:
+    async def echo(request: web.Request) -> web.Response:
+        return web.Response(text=request.query_string)
+
+    async def refuse(request: web.Request) -> web.Response:
+        headers = {"Retry-After": request.query["after"]} if "after" in request.query else {}
+        return web.Response(
+            status=int(request.query["status"]), text=request.query.get("text", ""), headers=headers
+        )
+
+    async def drop(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "10"})
+        await answer.prepare(request)
+        await answer.write(b"12345")
+        await request.content.read()
+        import asyncio
+
+        await asyncio.Event().wait()
+        return answer
+
+    app = web.Application()
+    app.add_routes(
+        [web.get("/echo", echo), web.get("/refuse", refuse), web.get("/drop", drop), web.get("/hang", hang)]
+    )
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_a_good_answer_is_its_body(server: str) -> None:
+    async with client(server) as rest:
+        assert (
+            await rest.fetch(Request(path="/echo", query={"symbol": "A/B", "limit": 5}))
+            == b"symbol=A/B&limit=5"
+        )
+
+
+async def test_the_exchanges_own_error_is_raised(server: str) -> None:
+    async with client(server) as rest:
+        with pytest.raises(RestError, match="-1121") as caught:
+            await rest.fetch(Request(path="/refuse", query={"status": 400, "text": "-1121"}))
+        assert not caught.value.retry
+
+
+@pytest.mark.parametrize(("status", "retry"), [(500, True), (503, True), (429, True), (404, False)])
+async def test_a_status_that_the_exchange_does_not_explain_is_an_error_all_the_same(
+    server: str, status: int, retry: bool
+) -> None:
+    async with client(server) as rest:
+        with pytest.raises(RestError) as caught:
+            await rest.fetch(Request(path="/refuse", query={"status": status}))
+        assert caught.value.retry is retry
+
+
+async def test_retry_after_keeps_everything_quiet(server: str) -> None:
+    async with client(server) as rest:
+        with pytest.raises(RestError):
+            await rest.fetch(Request(path="/refuse", query={"status": 429, "after": 33}))
+        assert 32 < rest.budget.wait_seconds(1) <= 33
+
+
+async def test_a_ban_without_a_time_keeps_quiet_long(server: str) -> None:
+    async with client(server) as rest:
+        with pytest.raises(RestError):
+            await rest.fetch(Request(path="/refuse", query={"status": 418, "after": "soon"}))
+        assert rest.budget.wait_seconds(1) > 60
+
+
+async def test_no_answer_is_a_sentence_without_a_traceback(server: str) -> None:
+    async with client("http://127.0.0.1:9") as rest:
+        with pytest.raises(RestUnavailable, match=r"fictional: /echo at .* gave no answer \(.*refused.*\)\."):
+            await rest.fetch(Request(path="/echo"))
+    async with client(server) as rest:
+        with pytest.raises(RestUnavailable, match="gave no answer"):
+            await rest.fetch(Request(path="/drop"))
+        assert (rest.requests, rest.failures) == (1, 1)
+
+
+async def test_an_answer_that_stops_half_way_ends_in_time(server: str) -> None:
+    async with client(server, aiohttp.ClientTimeout(sock_read=0.05)) as rest:
+        with pytest.raises(RestUnavailable, match="gave no answer"):
+            await rest.fetch(Request(path="/hang"))
+
+
+def test_the_budget_refills_with_time_and_makes_requests_wait_in_order() -> None:
+    now = 0.0
+    budget = WeightBudget(6000, monotonic=lambda: now)  # 80 a second, 4800 at once
+    assert budget.wait_seconds(4800) == 0
+    assert budget.wait_seconds(80) == pytest.approx(1)
+    assert budget.wait_seconds(80) == pytest.approx(2)
+    now = 1000.0
+    assert budget.wait_seconds(4800) == 0
+    budget.be_quiet(5)
+    budget.be_quiet(3)
+    assert budget.wait_seconds(1) == pytest.approx(5)

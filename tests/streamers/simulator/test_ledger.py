@@ -1,0 +1,181 @@
+"""The ledger: written before it is said, torn lines, and a market that goes on where it ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamers.simulator.assembly import Plan, assemble
+from streamers.simulator.ledger import Ledger
+from streamers.simulator.tape import Print
+from trade_platform.adapters.process import CannotStart
+
+STREAMS = {
+    "binance_spot": ["btcusdt@trade", "solusdt@aggTrade", "btcusdt@kline_1m"],
+    "binance_usdm": ["btcusdt@aggTrade", "ethusdt@aggTrade"],
+    "deribit": ["trades.BTC-PERPETUAL.100ms", "trades.ETH-PERPETUAL.100ms"],
+}
+
+
+class Hands:
+    """A clock that is set by hand."""
+
+    def __init__(self, market: int) -> None:
+        self.time = market
+
+    def market(self) -> int:
+        return self.time
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+def _print(sequence: int) -> Print:
+    return Print(sequence, "1.5", "2", True, 1_000, sequence, sequence)
+
+
+def _lines(folder: Path, key: str) -> Any:
+    return [json.loads(line) for line in (folder / "ledger" / f"{key}.jsonl").read_bytes().splitlines()]
+
+
+def test_lines_are_in_the_file_before_they_are_said(tmp_path: Path, start: int) -> None:
+    clock = Hands(start)
+    remembered = assemble(Plan(), "binance_spot", tmp_path, clock)
+    exchange = remembered.exchange
+    conversation = exchange.converse("/stream?streams=btcusdt@trade", 0.0)
+    conversation.opened(0.0)
+    exchange.hub.join(conversation)
+    said = 0
+    for place in range(1, 300):
+        for _, text in exchange.step(start + place * 100_000, 0.0):
+            written = {entry["sequence"] for entry in _lines(tmp_path, "binance_spot")}
+            assert json.loads(text)["data"]["t"] in written
+            said += 1
+    assert said > 20
+    remembered.close()
+
+
+def test_nothing_is_written_of_what_nobody_heard(tmp_path: Path) -> None:
+    ledger = Ledger()
+    ledger.trade("A", "trade", _print(1))
+    ledger.begin("A", "trade", 0)
+    ledger.trade("A", "trade", _print(2))
+    ledger.trade("A", "trade", _print(2))
+    assert [json.loads(line)["sequence"] for line in ledger.lines] == [2]
+
+
+def test_a_torn_last_line_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    ledger = Ledger(path)
+    ledger.open()
+    ledger.begin("A", "trade", 0)
+    ledger.trade("A", "trade", _print(1))
+    ledger.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"kind":"trade","sym')
+    again = Ledger(path)
+    assert [entry.sequence for entry in again.read()] == [1]
+    again.open()
+    again.close()
+    assert path.read_bytes() == whole
+
+
+def _live(tmp_path: Path, key: str, clock: Any, seconds: int, streams: Any) -> Any:
+    """One life of the process: subscribe, run, and be killed (nothing is closed)."""
+    remembered = assemble(Plan(seed=3), key, tmp_path, clock)
+    exchange = remembered.exchange
+    url = {"binance_spot": "/stream", "binance_usdm": "/market/stream", "deribit": "/ws/api/v2"}[key]
+    conversation = exchange.converse(url, 0.0)
+    conversation.streams.update(dict.fromkeys(streams, True))
+    exchange.hub.join(conversation)
+    heard = []
+    for _ in range(seconds * 5):
+        clock.time += 200_000
+        heard += [text for _, text in exchange.step(clock.time, 0.0)]
+        if clock.time % 3_000_000 == 0:
+            remembered.save()
+    return exchange, heard
+
+
+@pytest.mark.parametrize("key", list(STREAMS))
+def test_a_restart_continues_sequences_and_candles(tmp_path: Path, key: str, start: int, minute: int) -> None:
+    clock = Hands(start + 7_000_000)
+    _live(tmp_path, key, clock, 100, STREAMS[key])
+    prices = {
+        entry["symbol"]: float(entry["price"]) for entry in _lines(tmp_path, key) if entry["kind"] == "trade"
+    }
+    path = tmp_path / "ledger" / f"{key}.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"kind":"tra')  # killed in mid-write
+    clock.time += 3_000_000
+    exchange, heard = _live(tmp_path, key, clock, 140, STREAMS[key])
+    assert heard
+    trades, candles = {}, {}
+    for entry in _lines(tmp_path, key):
+        kind = trades if entry["kind"] == "trade" else candles
+        kind.setdefault(entry["symbol"], []).append(entry)
+    for symbol, rows in trades.items():
+        sequences = [row["sequence"] for row in rows]
+        assert sequences == list(range(sequences[0], sequences[-1] + 1))
+        assert [row["event_time"] for row in rows] == sorted(row["event_time"] for row in rows)
+        assert abs(float(rows[-1]["price"]) / prices[symbol] - 1) < 0.05
+        channel = rows[0]["channel"]
+        log = exchange.source.tape.log(symbol, channel)
+        first = log.place(sequences[0])
+        assert [one.sequence for one in log.between(first, first + len(rows))] == sequences
+    for symbol, rows in candles.items():
+        opens = [row["open_time"] for row in rows]
+        assert opens == [start + place * minute for place in range(1, 4)]
+        for row in rows:
+            inside = [
+                t for t in trades[symbol] if row["open_time"] <= t["event_time"] < row["open_time"] + minute
+            ]
+            if row["trades"] is not None:
+                assert row["trades"] == sum(t["last_id"] - t["first_id"] + 1 for t in inside)
+            assert float(row["close"]) == float(inside[-1]["price"])
+            assert float(row["open"]) == float(inside[0]["price"])
+
+
+def test_a_silent_symbol_keeps_its_newest_trade_and_its_number(tmp_path: Path, start: int) -> None:
+    clock = Hands(start)
+    first = assemble(Plan(), "deribit", tmp_path, clock).exchange.source
+    before = {key: log.last for key, log in first.tape.prints.items()}
+    assert len(before) == 15
+    clock.time += 1_000
+    again = assemble(Plan(), "deribit", tmp_path, clock).exchange.source
+    assert {key: log.last for key, log in again.tape.prints.items()} == before
+    assert all(again.ids[key] == last.sequence for key, last in before.items())
+
+
+def test_a_restart_without_the_state_file_goes_on_from_the_ledger_alone(tmp_path: Path, start: int) -> None:
+    clock = Hands(start)
+    _live(tmp_path, "deribit", clock, 30, STREAMS["deribit"])
+    (tmp_path / "ledger" / "deribit.state.json").unlink()
+    _live(tmp_path, "deribit", clock, 30, STREAMS["deribit"])
+    rows = [e["sequence"] for e in _lines(tmp_path, "deribit") if e["symbol"] == "BTC-PERPETUAL"]
+    assert rows == list(range(rows[0], rows[-1] + 1))
+
+
+def test_a_clock_far_behind_the_ledger_is_refused_with_a_sentence(
+    tmp_path: Path, start: int, minute: int
+) -> None:
+    clock = Hands(start + 10 * minute)
+    _live(tmp_path, "deribit", clock, 30, STREAMS["deribit"])
+    clock.time = start
+    with pytest.raises(CannotStart, match="after the market clock"):
+        assemble(Plan(), "deribit", tmp_path, clock)
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path, start: int) -> None:
+    (tmp_path / "ledger").write_text("in the way")
+    with pytest.raises(CannotStart, match="cannot be written"):
+        assemble(Plan(), "deribit", tmp_path, Hands(start))
+
+
+def test_an_altered_ledger_is_a_sentence(tmp_path: Path, start: int) -> None:
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "deribit.jsonl").write_text('{"kind":"nonsense"}\n')
+    with pytest.raises(CannotStart, match="altered"):
+        assemble(Plan(), "deribit", tmp_path, Hands(start))

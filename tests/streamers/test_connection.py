@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+
+from streamers import socket as socket_module
+from streamers.connection import Connection
+from tests.streamers.fictional import Fictional, FictionalServer
+from tests.streamers.streamer import Streamer, streaming
+from tests.streamers.waiting import Bus, until
+from trade_platform.domain.model import Trade
+from trade_platform.exchanges.session import ConnectionPlan, Reason
+
+
+def plan() -> ConnectionPlan:
+    return ConnectionPlan(name="extra", path="/feed", wanted=())
+
+
+def connection(streamer: Streamer, url: str) -> Connection:
+    session = Fictional().session(plan())
+    return Connection(url, session, streamer.supervisor.feeds["market-0"], streamer.supervisor._around)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (503, Reason.MAINTENANCE),
+        (429, Reason.RATE_LIMITED),
+        (418, Reason.RATE_LIMITED),
+        (404, Reason.UNREACHABLE),
+    ],
+)
+async def test_a_refused_handshake_is_a_reason(
+    server: FictionalServer, redis_url: str, tmp_path: Path, status: int, reason: Reason
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        server.refuse = status
+        ending = await connection(streamer, server.url.replace("http", "ws") + "/feed").run()
+        assert ending.reason is reason
+        assert str(status) in ending.detail
+        assert not ending.delivered
+
+
+async def test_a_host_that_is_not_there_is_a_sentence(
+    server: FictionalServer, redis_url: str, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        ending = await connection(streamer, "ws://127.0.0.1:9/feed").run()
+        assert ending.reason is Reason.UNREACHABLE
+        assert ending.detail == "127.0.0.1:9 cannot be reached: Connection refused"
+
+
+async def test_a_host_that_accepts_and_says_nothing_is_given_up(
+    server: FictionalServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_module, "OPEN_SECONDS", 0.1)
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        with sockets.create_server(("127.0.0.1", 0)) as mute:
+            ending = await connection(streamer, f"ws://127.0.0.1:{mute.getsockname()[1]}/feed").run()
+        assert ending.reason is Reason.UNREACHABLE
+        assert "did not answer in time" in ending.detail
+
+
+async def test_a_transport_that_answers_no_ping_is_ended_as_silent(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_module, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(socket_module, "CLOSE_SECONDS", 0.05)
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        (deaf, _), *_ = server.sockets
+        assert deaf._writer is not None
+        deaf._writer.transport.pause_reading()
+        await until(lambda: streamer.endings.get(Reason.TRANSPORT_SILENT))
+        await server.cut()
+
+
+async def test_events_without_room_stop_the_reading(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        current = streamer.supervisor.feeds["market-0"].current
+        assert current is not None
+        streamer.publisher._stalled.append(("trade", (), 0))
+        assert not current._chunk_ended()
+        streamer.publisher._stalled.clear()
+        assert current._chunk_ended()
+
+
+async def test_metrics_and_health_tell_what_is_there(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 3)
+        await until(lambda: bus.has(3))
+        text = generate_latest(streamer.registry).decode()
+        assert 'streamer_records_total{exchange="fictional",kind="trade"} 3.0' in text
+        assert 'streamer_connection_up{connection="market-0",exchange="fictional"} 1.0' in text
+        assert 'streamer_channels_live{channel="trade",exchange="fictional"} 1.0' in text
+        await server.cut()
+        await until(lambda: streamer.endings.get(Reason.CLOSED))
+        text = generate_latest(streamer.registry).decode()
+        assert (
+            'streamer_reconnects_total{connection="market-0",exchange="fictional",reason="closed"} 1.0'
+            in text
+        )
+        assert "no connection: market-0: closed" in streamer.telemetry.health().reason
+
+
+async def test_a_stop_publishes_what_was_in_flight(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        current = streamer.supervisor.feeds["market-0"].current
+        assert current is not None
+        await asyncio.gather(*(server.emit("AAA", 1) for _ in range(200)))
+        await until(lambda: current.messages > 150)
+    held = current._buffers[Trade]
+    assert held == []
+    assert len(bus.trades()) >= 149

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from streamers.sequences import Sequences
+from trade_platform.domain.model import Channel, Side, Trade, TradeFlag
+from trade_platform.exchanges.session import Missing
+
+AAA = "AAA|trade"
+
+
+def trade(sequence: int, symbol: str = "AAA", flags: int = 0) -> Trade:
+    return Trade(symbol, sequence, Decimal(1), Decimal(1), Side.BUY, 1, 1, sequence, sequence, flags)
+
+
+def hole(first: int, last: int) -> Missing:
+    return Missing("AAA", Channel.TRADE, first, last)
+
+
+def test_the_promise_is_the_highest_seen_per_symbol_and_channel() -> None:
+    sequences = Sequences()
+    batch = [trade(7), trade(8), trade(3, "BBB"), trade(100, flags=int(TradeFlag.AGGREGATE))]
+    promises, missing = sequences.note(batch)
+    assert promises == {AAA: 8, "BBB|trade": 3, "AAA|aggregate_trade": 100}
+    assert missing == []
+    assert sequences.note([trade(5)])[0] == {AAA: 8}
+
+
+def test_a_hole_holds_the_promise_back_until_it_is_filled() -> None:
+    sequences = Sequences()
+    sequences.note([trade(10)])
+    sequences.hold(hole(11, 14))
+    sequences.hold(hole(20, 21))
+    assert sequences.note([trade(15), trade(22)])[0] == {AAA: 10}
+    sequences.release(hole(11, 14))
+    assert sequences.owed() == {AAA: 19}
+    assert sequences.note([trade(23)])[0] == {AAA: 19}
+    sequences.release(hole(20, 21))
+    assert sequences.owed() == {AAA: 23}
+    assert sequences.owed() == {}
+
+
+def test_a_promise_that_could_not_be_sent_is_owed_again() -> None:
+    sequences = Sequences()
+    sequences.begin_at(AAA, 7)
+    promises = sequences.owed()
+    sequences.owe(promises)
+    assert sequences.owed() == promises == {AAA: 7}
+
+
+def test_a_beginning_counts_unless_a_trade_was_faster() -> None:
+    sequences = Sequences()
+    sequences.note([trade(9)])
+    sequences.begin_at(AAA, 7)
+    assert sequences.seen == {AAA: 9}
+    assert sequences.owed() == {}
+
+
+def test_what_another_connection_delivered_is_not_missing() -> None:
+    sequences = Sequences()
+    sequences.note([trade(8)])
+    assert sequences.narrow(hole(5, 8)) is None
+    assert sequences.narrow(hole(5, 10)) == hole(9, 10)
+    assert sequences.narrow(hole(9, 10)) == hole(9, 10)
+
+
+def test_sessions_are_told_where_an_earlier_process_ended() -> None:
+    sequences = Sequences()
+    assert sequences.learn({AAA: 41}) == []
+    channels = {"AAA": Channel.TRADE, "BBB": Channel.TRADE}
+    assert sequences.expected(channels) == {"AAA": 41}
+    assert sequences.note([trade(50)])[1] == []  # the session that was told says so itself
+
+
+def test_a_session_that_was_not_told_is_checked_at_its_first_trade() -> None:
+    sequences = Sequences()
+    sequences.learn({AAA: 41})
+    assert sequences.note([trade(51), trade(50)])[1] == [hole(42, 49)]
+
+
+def test_what_redis_tells_late_is_compared_with_what_came_first() -> None:
+    sequences = Sequences()
+    sequences.note([trade(50), trade(51)])
+    assert sequences.learn({AAA: 41, "BBB|trade": 1}) == [hole(42, 49)]
+    assert sequences.learn({AAA: 49}) == []
