@@ -1,0 +1,13 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from trade_platform.adapters.database.connection import Connection, connect
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[Connection]:
+    with connect(postgres_url, name="test") as connection:
+        yield connection

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import threading
+
+from trade_platform.adapters.database.connection import Connection, connect
+from trade_platform.adapters.database.ownership import try_to_own, wait_to_own
+from trade_platform.adapters.database.positions import (
+    Progress,
+    forget_producers,
+    load_position,
+    load_producers,
+    move_position,
+    save_producers,
+)
+
+DAY = 86_400_000_000
+
+
+def test_one_owner_at_a_time(connection: Connection, postgres_url: str) -> None:
+    assert try_to_own(connection, "market:a")
+    with connect(postgres_url, name="other") as other:
+        assert not try_to_own(other, "market:a")
+        assert try_to_own(other, "market:b")
+
+
+def test_a_standby_takes_over_when_the_owner_is_gone(connection: Connection, postgres_url: str) -> None:
+    assert try_to_own(connection, "state")
+    owned: list[bool] = []
+    with connect(postgres_url, name="standby") as standby:
+        thread = threading.Thread(target=lambda: owned.append(wait_to_own(standby, "state", lambda: False)))
+        thread.start()
+        connection.close()
+        thread.join(60)
+        assert owned == [True]
+
+
+def test_a_standby_stops_when_asked(connection: Connection, postgres_url: str) -> None:
+    assert try_to_own(connection, "state")
+    with connect(postgres_url, name="standby") as standby:
+        assert not wait_to_own(standby, "state", iter([False, True]).__next__)
+
+
+def test_a_position_begins_at_the_beginning_and_moves(connection: Connection) -> None:
+    assert load_position(connection, "state") == "0-0"
+    move_position(connection, "state", "0-0", "17-3")
+    assert load_position(connection, "state") == "17-3"
+
+
+def test_producers_are_kept_and_forgotten_a_month_after_they_ended(connection: Connection) -> None:
+    old, new = Progress(5, 10 * DAY, None), Progress(7, 41 * DAY, 40 * DAY)
+    save_producers(connection, "state", [("old", old), ("new", Progress(1, 0))])
+    save_producers(connection, "state", [("new", new)])
+    assert load_producers(connection, "state") == {"old": old, "new": new}
+    assert forget_producers(connection, "state") == 1
+    assert load_producers(connection, "state") == {"new": new}

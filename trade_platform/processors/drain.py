@@ -1,0 +1,181 @@
+"""One owner's work on one stream: read, commit, close minutes, show the latest, trim."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.database.connection import REFUSALS, Connection, sentence
+from trade_platform.adapters.database.partitions import ensure_ahead
+from trade_platform.adapters.database.positions import BEGINNING, forget_producers, move_position
+from trade_platform.adapters.database.times import day_of
+from trade_platform.adapters.redis_reader import (
+    Read,
+    StreamReader,
+    comes_before,
+    connect_redis,
+    milliseconds_of,
+)
+from trade_platform.processors.apply import Applied, apply, close_due, refresh_running
+from trade_platform.processors.isolation import isolate
+from trade_platform.processors.lane import Lane
+from trade_platform.processors.latest import Latest
+from trade_platform.processors.meters import Meters
+from trade_platform.processors.reading import Reading, read_entry, refused_whole
+
+if TYPE_CHECKING:
+    from trade_platform.processors.engine import Plan
+
+PATIENCE_SECONDS: Final = 0.25
+"""Longest wait for entries; a stop and a due minute wait no longer than this."""
+LOOK_SECONDS: Final = 1.0
+TRIM_SECONDS: Final = 10.0
+DAY_SECONDS: Final = 86_400.0
+
+
+class Drain:
+    """Everything that lives as long as the ownership of the stream."""
+
+    def __init__(self, plan: Plan, connection: Connection, clock: Clock, meters: Meters) -> None:
+        self._plan = plan
+        self._connection = connection
+        self._clock = clock
+        self._meters = meters
+        self._log = structlog.get_logger().bind(stream=plan.stream)
+        self._redis = connect_redis(plan.redis_url)
+        self.lane = self._load()
+        self._reader = StreamReader(self._redis, plan.stream, self.lane.position)
+        self._latest = Latest(self._redis)
+        self._aligned = False
+        self._moved = time.monotonic()
+        self._look_at = self._trim_at = self._daily_at = 0.0
+        self._known_at: tuple[int, int] | None = None
+        """(entries that Redis ever added, entries that we took) when we were level with the stream."""
+        self._taken = 0
+        self.lag_seconds = 0.0
+
+    def turn(self) -> None:
+        """Read once and do all that follows; raises RedisError, psycopg.Error, PositionMoved."""
+        self._align()
+        read = self._reader.read(self._patience())
+        if read.entries:
+            self._take(read)
+        if not read.full:
+            self._close_minutes()
+        self._latest.flush(self.lane.running, self._clock.monotonic())
+        self._keep_house()
+
+    def lost_redis(self) -> None:
+        """Redis failed: look at it anew before reading on."""
+        self._aligned = False
+
+    def finish(self) -> None:
+        """Last things before a graceful end."""
+        self._latest.flush(self.lane.running, self._clock.monotonic(), force=True)
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _load(self) -> Lane:
+        return Lane.load(self._connection, self._plan.stream, self._today)
+
+    def _today(self) -> date:
+        """The later of the machine's and the market's."""
+        return max(day_of(self._clock.market()), day_of(time.time_ns() // 1000))
+
+    def _align(self) -> None:
+        """A stream that ends before our position lost its data: what is there now is new to us."""
+        if self._aligned:
+            return
+        if comes_before(self._reader.end().last_id, self.lane.position):
+            self._log.warning(
+                "Redis lost entries that are stored here; its stream is read from the beginning."
+            )
+            move_position(self._connection, self._plan.stream, self.lane.position, BEGINNING)
+            self.lane.position = self._reader.position = BEGINNING
+        self._aligned = True
+        self._known_at = None
+
+    def _patience(self) -> float:
+        waiting = self._latest.seconds_until_due(self.lane.running, self._clock.monotonic())
+        return PATIENCE_SECONDS if waiting is None else min(PATIENCE_SECONDS, waiting)
+
+    def _take(self, read: Read) -> None:
+        readings = [read_entry(entry_id, fields) for entry_id, fields in read.entries]
+        records = 0
+        started = time.perf_counter()
+        for applied in self._commit(readings, fold=not read.full):
+            self._latest.note(applied.accepted, self.lane.running)
+            self._meters.count(applied)
+            records += applied.records
+        self._meters.committed(len(readings), read.size, time.perf_counter() - started)
+        self._reader.position = self.lane.position
+        self._reader.pace(len(readings), read.size, records)
+        self._taken += len(readings)
+        self._moved = time.monotonic()
+
+    def _commit(self, readings: Sequence[Reading], *, fold: bool) -> Iterator[Applied]:
+        """One transaction where PostgreSQL takes it all, else what it takes of it."""
+        try:
+            yield apply(self._connection, self.lane, readings, fold=fold)
+            return
+        except REFUSALS as error:
+            self._log.warning("PostgreSQL refused records; they are singled out.", reason=sentence(error))
+        self.lane = self._load()
+        remaining = isolate(self._connection, self.lane, readings)
+        try:
+            yield apply(self._connection, self.lane, remaining)
+            return
+        except REFUSALS as error:
+            self._log.warning("The rest is refused as well; entry by entry.", reason=sentence(error))
+        for reading in remaining:
+            self.lane = self._load()
+            try:
+                yield apply(self._connection, self.lane, [reading])
+            except REFUSALS as error:
+                self.lane = self._load()
+                yield apply(self._connection, self.lane, [refused_whole(reading, sentence(error))])
+
+    def _close_minutes(self) -> None:
+        """Level with the stream: what the clock has closed is written, what a backlog left is caught up."""
+        running = self.lane.running
+        now = self._clock.market()
+        next_due = running.next_due(self._plan.lateness)
+        if next_due is not None and next_due <= now:
+            due = running.due(now, self._plan.lateness)
+            self._meters.count_rows({"candle": close_due(self._connection, self.lane, due)})
+        if running.behind():
+            refresh_running(self._connection, self.lane)
+
+    def _keep_house(self) -> None:
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self._measure_lag(now)
+        if now >= self._trim_at:
+            self._trim_at = now + TRIM_SECONDS
+            self._meters.trimmed.inc(self._reader.trim(self.lane.position, self._plan.window_seconds))
+        if now >= self._daily_at:
+            self._daily_at = now + DAY_SECONDS
+            ensure_ahead(self._connection)
+            forget_producers(self._connection, self._plan.stream)
+
+    def _measure_lag(self, now: float) -> None:
+        end = self._reader.end()
+        level = not comes_before(self.lane.position, end.last_id)
+        behind = milliseconds_of(end.last_id) - milliseconds_of(self.lane.position)
+        self.lag_seconds = 0.0 if level else max(behind, 0) / 1000
+        if level:
+            self._known_at = (end.added, self._taken)
+        if self._known_at is None:
+            entries = end.length  # an upper bound, until we have been level once
+        else:
+            entries = end.added - self._known_at[0] - (self._taken - self._known_at[1])
+        self._meters.lag_seconds.set(self.lag_seconds)
+        self._meters.lag_entries.set(max(entries, 0))
+        self._meters.position_age.set(now - self._moved)

@@ -1,0 +1,149 @@
+"""The loop of one stream: own it, read, commit, and again; through every outage of either server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Final
+
+import msgspec
+import psycopg
+import structlog
+from redis import RedisError
+
+from trade_platform.adapters.bus import STATE_STREAM
+from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.database.connection import (
+    Connection,
+    SchemaBehind,
+    connect,
+    passes_by_itself,
+    sentence,
+)
+from trade_platform.adapters.database.ownership import try_to_own, wait_to_own
+from trade_platform.adapters.database.positions import PositionMoved
+from trade_platform.adapters.database.revision import check_revision
+from trade_platform.adapters.metrics import Health
+from trade_platform.processors.drain import Drain
+from trade_platform.processors.meters import Meters
+from trade_platform.processors.outage import Outage
+
+STUCK_SECONDS: Final = 60.0
+"""A loop that has not turned for so long is ill."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is to do."""
+
+    stream: str
+    database_url: str
+    redis_url: str
+    process_name: str
+    window_seconds: float = 900.0
+    """Stored entries stay in the stream for so long."""
+    lateness: int = 2_500_000
+    """Market microseconds after a minute's end until its row is written unproven."""
+
+    @property
+    def synchronous_commit(self) -> str:
+        """Off for market data: a crash of PostgreSQL may then take the last half second of transactions,
+
+        but it takes their rows and the stream's position together, and the entries stay in the stream for
+        the window: they are read again. Events are few and say what was lost, so theirs is on.
+        """
+        return "on" if self.stream == STATE_STREAM else "off"
+
+
+class Engine:
+    """Runs in a thread of its own; ``stopping`` ends it after the transaction in hand."""
+
+    def __init__(self, plan: Plan, clock: Clock, meters: Meters, ready: Callable[[], None]) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._meters = meters
+        self._ready = ready
+        self._log = structlog.get_logger().bind(stream=plan.stream)
+        self._database = Outage("PostgreSQL")
+        self._redis = Outage("Redis")
+        self._drain: Drain | None = None
+        self._turned = time.monotonic()
+        self._role = "starting"
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        """Until ``stopping``; raises only what no waiting can heal."""
+        while not self.stopping.is_set():
+            self._turned = time.monotonic()
+            try:
+                with closing(self._connect()) as connection:
+                    self._serve(connection)
+            except (psycopg.Error, PositionMoved, SchemaBehind) as error:
+                if not _heals(error):
+                    raise
+                self._meters.outages.inc()
+                self._role = "waiting"
+                self._meters.owner.set(0)
+                self.stopping.wait(self._database.begins(sentence(error)))
+
+    def health(self) -> Health:
+        """For /healthz; asked from another thread."""
+        reason = self._database.reason or self._redis.reason
+        silent = time.monotonic() - self._turned
+        if not reason and silent > STUCK_SECONDS:
+            reason = f"the loop has not turned for {silent:.0f} s"
+        details: dict[str, str | float | bool | None] = {"stream": self._plan.stream, "role": self._role}
+        if self._drain is not None:
+            details |= {"position": self._drain.lane.position, "lag_seconds": self._drain.lag_seconds}
+        return Health(ok=not reason, reason=reason, details=details)
+
+    def _connect(self) -> Connection:
+        plan = self._plan
+        return connect(plan.database_url, name=plan.process_name, synchronous_commit=plan.synchronous_commit)
+
+    def _serve(self, connection: Connection) -> None:
+        check_revision(connection)
+        if not self._own(connection):
+            return
+        with closing(Drain(self._plan, connection, self._clock, self._meters)) as drain:
+            self._drain = drain
+            self._database.ends()
+            while not self.stopping.is_set():
+                self._turned = time.monotonic()
+                try:
+                    drain.turn()
+                except (RedisError, OSError) as error:
+                    self._meters.outages.inc()
+                    drain.lost_redis()
+                    self.stopping.wait(self._redis.begins(sentence(error)))
+                else:
+                    self._redis.ends()
+            with suppress(RedisError, OSError):  # a cache: what Redis does not take now, expires
+                drain.finish()
+
+    def _own(self, connection: Connection) -> bool:
+        """The stream is ours; False when asked to stop before it was."""
+        if not try_to_own(connection, self._plan.stream):
+            self._role = "standby"
+            self._log.info("Another process owns this stream; standing by.")
+            self._database.ends()
+            self._ready()
+            if not wait_to_own(connection, self._plan.stream, self._still_standing_by):
+                return False
+        self._role = "owner"
+        self._meters.owner.set(1)
+        self._log.info("This process owns the stream.")
+        self._ready()
+        return True
+
+    def _still_standing_by(self) -> bool:
+        self._turned = time.monotonic()
+        return self.stopping.is_set()
+
+
+def _heals(error: Exception) -> bool:
+    """Waiting may help: a server that is away, a schema to come, a partition that retention dropped."""
+    return isinstance(
+        error, PositionMoved | SchemaBehind | psycopg.errors.UndefinedTable
+    ) or passes_by_itself(error)
