@@ -83,8 +83,8 @@ class Connection:
         """Market time of the last data."""
         self.expected: dict[str, int] = {}
         """The sequences that the session was told to go on from."""
-        self.unknown: dict[str, Channel] = {}
-        """Symbols that have none, with the channel that would tell it."""
+        self.unverified: dict[str, Channel] = {}
+        """Symbols that showed not yet where they stand, with the channel that will."""
         self.open = False
         self._url = url
         self._holder = holder

@@ -77,7 +77,7 @@ class Sequences:
 
     def owed(self) -> dict[str, int]:
         """Promises that no trade carries: holes that were filled, beginnings."""
-        promises = {field: self._promise(field) for field in self._owed}
+        promises = {field: self._promise(field) for field in self._owed if field in self.seen}
         self._owed.clear()
         return promises
 
@@ -90,6 +90,14 @@ class Sequences:
         if field not in self.seen:
             self.seen[field] = newest
             self._owed.add(field)
+
+    def forget(self, field: str) -> None:
+        """No longer recorded: what passes meanwhile is not missing, should it be selected again."""
+        self.seen.pop(field, None)
+        self._first.pop(field, None)
+        self._unverified.pop(field, None)
+        self._expected.discard(field)
+        self._owed.discard(field)
 
     def narrow(self, missing: Missing) -> Missing | None:
         """Without what another connection delivered, or asked for, in the meantime."""

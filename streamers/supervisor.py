@@ -15,6 +15,7 @@ from streamers.connection import Connection, Holder, Surroundings
 from streamers.feed import Feed, FeedContext
 from streamers.probe import Probe
 from streamers.publisher import Publisher
+from streamers.sequences import field_of
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.rest import RestClient, RestUnavailable
 from trade_platform.adapters.selection_file import SelectionFile, UnusableSelection
@@ -63,7 +64,7 @@ class Supervisor:
         self.last_data: float | None = None
         """Monotonic, as of the last watch."""
         self.catch_up = CatchUp(exchange, rest, publisher, clock)
-        self.baselines = Baselines(exchange, rest, publisher, clock)
+        self.baselines = Baselines(exchange, rest, publisher, clock, behind=self._late)
         self.probe = Probe(exchange, rest, publisher, clock, reopened=self._hurry)
         self._rest = rest
         self._clock = clock
@@ -82,6 +83,8 @@ class Supervisor:
         self._selection: Selection | None = None
         self._instruments: list[Instrument] = []
         self._news = False
+        self._fields: set[str] = set()
+        """Of the sequence hash, that the selection comes to."""
         self._messages = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -174,6 +177,7 @@ class Supervisor:
             wanted += [Wanted("", channel) for channel in sorted(self.exchange.exchange_channels)]
         else:
             log.warning("Nothing is selected.", exchange=self.exchange.key, file=str(self._file.path))
+        self._forget_what_left(wanted)
         plans = self.exchange.plan(wanted, [feed.plan for feed in self.feeds.values()]) if wanted else []
         for plan in plans:
             feed = self.feeds.get(plan.name)
@@ -183,11 +187,16 @@ class Supervisor:
             elif feed.plan != plan:
                 feed.change(plan)
                 if feed.current is not None:
-                    channels = trade_channels(self.exchange, plan.wanted)
-                    known = self.publisher.sequences.expected(channels)
-                    feed.current.unknown = {one: channels[one] for one in channels.keys() - known.keys()}
+                    feed.current.unverified = dict(trade_channels(self.exchange, plan.wanted))
         for name in self.feeds.keys() - {plan.name for plan in plans}:
             self.feeds.pop(name).stop()
+
+    def _forget_what_left(self, wanted: Iterable[Wanted]) -> None:
+        channels = trade_channels(self.exchange, wanted)
+        fields = {field_of(symbol, channel) for symbol, channel in channels.items()}
+        for field in self._fields - fields:
+            self.publisher.sequences.forget(field)
+        self._fields = fields
 
     # --- what feeds ask and tell ---
 
@@ -198,7 +207,7 @@ class Supervisor:
         self.publisher.seal()
         channels = trade_channels(self.exchange, plan.wanted)
         connection.expected = self.publisher.sequences.expected(channels)
-        connection.unknown = {one: channels[one] for one in channels.keys() - connection.expected.keys()}
+        connection.unverified = dict(channels)
         session.expect(connection.expected)
         return connection
 
@@ -207,7 +216,7 @@ class Supervisor:
             self._news = True
 
     def _late(self, missing: Missing) -> None:
-        """Redis told only now where an earlier process ended."""
+        """Redis told only now where an earlier process ended, or REST what a silent symbol has missed."""
         self.catch_up.request(Hole(missing, GapReason.RESTART, self.publisher.last_flush))
 
     def _hurry(self) -> None:

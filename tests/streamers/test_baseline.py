@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from streamers import baseline as baseline_module
 from tests.streamers.fictional import Fictional, FictionalServer
 from tests.streamers.streamer import streaming
 from tests.streamers.waiting import Bus, until
@@ -35,3 +38,22 @@ async def test_a_symbol_that_was_never_traded_counts_from_nothing(
         await server.subscription("AAA.trade")
         await server.emit("AAA", 1)
         await until(lambda: bus.has(4))
+
+
+async def test_a_symbol_that_stays_silent_after_a_restart_is_compared_with_rest(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baseline_module, "SETTLE_SECONDS", 0.05)
+    exchange = Fictional(server.url)
+    async with streaming(exchange, redis_url, tmp_path):
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 2)
+        await until(lambda: bus.has(2))
+    await server.emit("AAA", 3, deliver=False)
+    async with streaming(exchange, redis_url, tmp_path, producer="test:2"):
+        await until(lambda: bus.has(5))  # without another trade
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 1)
+        await until(lambda: bus.has(6))
+    assert [(gap.first_sequence, gap.last_sequence) for gap in bus.gaps() if gap.symbol] == [(3, 5)]
+    assert bus.promised() == 6

@@ -64,6 +64,24 @@ def test_what_another_connection_delivered_is_not_missing() -> None:
     assert sequences.narrow(hole(9, 10)) == hole(9, 10)
 
 
+def test_what_is_no_longer_recorded_begins_anew() -> None:
+    sequences = Sequences()
+    sequences.note([trade(8)])
+    sequences.forget(AAA)
+    assert sequences.expected({"AAA": Channel.TRADE}) == {}
+    sequences.begin_at(AAA, 20)
+    assert sequences.note([trade(21)]) == ({AAA: 21}, [])
+
+
+def test_a_hole_that_is_filled_after_its_symbol_left_owes_nothing() -> None:
+    sequences = Sequences()
+    sequences.note([trade(8)])
+    sequences.hold(hole(5, 6))
+    sequences.forget(AAA)
+    sequences.release(hole(5, 6))
+    assert sequences.owed() == {}
+
+
 def test_sessions_are_told_where_an_earlier_process_ended() -> None:
     sequences = Sequences()
     assert sequences.learn({AAA: 41}) == []

@@ -183,6 +183,9 @@ class Exchange(Protocol):
     def trades_request(self, symbol: str, channel: Channel, first: int, last: int) -> Request:
         """At most one page; ask again from the last sequence of the answer + 1."""
 
+    def last_trade_request(self, symbol: str, channel: Channel) -> Request:
+        """The newest trade alone; ``parse_trades`` reads the answer."""
+
     def parse_trades(self, body: bytes, symbol: str, channel: Channel, receive_time: int) -> list[Trade]: ...
 
     def candles_request(self, symbol: str, start: int, end: int) -> Request:

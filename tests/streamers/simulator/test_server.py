@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -124,6 +125,7 @@ async def test_faults_can_be_asked_for_while_it_runs(tmp_path: Path) -> None:
                 assert answer.status == 400
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program is not installed")
 async def test_tls(tmp_path: Path) -> None:
     with simulator(tmp_path, "--exchange", "deribit", "--tls") as process:
         urls = process.ready()["urls"]["deribit"]
