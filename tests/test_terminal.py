@@ -47,6 +47,7 @@ def status(*instruments: InstrumentStatus) -> Status:
         ],
         candles=7,
         exchange_candles=9,
+        numbers=12_345,
         gaps=2,
         dead_letters=0,
     )
@@ -57,8 +58,9 @@ def test_the_screen_shows_instruments_streams_processes_and_what_is_wrong() -> N
     console.print(draw_status(status(held("BTC-PERPETUAL", 1500, missing=3)), {}))
     shown = text_of(console)
     for piece in (
-        "BTC-PERPETUAL", "100.5", "1,500", "market:deribit", "1,234", "0.25 s", "processor-state: PostgreSQL is away",
-        "maintenance", "7 complete minutes", "gaps noted: 2",
+        "BTC-PERPETUAL", "100.5", "1,500", "market:deribit", "1,234", "0.25 s",
+        "processor-state: PostgreSQL is away", "maintenance", "7 complete minutes",
+        "12,345 numbers", "gaps noted: 2",
     ):  # fmt: skip
         assert piece in shown
 
@@ -76,11 +78,12 @@ def test_off_a_terminal_the_first_status_is_printed_and_sentences_come_at_once()
     console = paper()
     with StatusScreen(console) as screen:
         screen.say("the simulator was started again")
-        screen.show(status(held("BTC-PERPETUAL", 10)))
+        screen.show(status(held("BTC-PERPETUAL", 10)), "market time 12:00:05")
         screen.show(status(held("BTC-PERPETUAL", 20)))
     shown = text_of(console)
     assert "the simulator was started again" in shown
     assert shown.count("BTC-PERPETUAL") == 1
+    assert "market time 12:00:05" in shown
 
 
 def proof(**changes: int) -> InstrumentProof:

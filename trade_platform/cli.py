@@ -156,6 +156,7 @@ def up(
             data_folder=settings.data_folder.absolute(),
             database_url=database_url,
             redis_url=redis_url,
+            clock=clock,
             servers=servers,
             environment=_environment(settings, database_url, redis_url, clock),
         )

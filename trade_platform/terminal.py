@@ -49,10 +49,10 @@ class StatusScreen:
         """One sentence above the table."""
         self._console.print(Text("· " + sentence, style="dim"), soft_wrap=True)
 
-    def show(self, status: Status) -> None:
-        """The newest status."""
+    def show(self, status: Status, note: str = "") -> None:
+        """The newest status, with a note of the moment below it."""
         now = time.monotonic()
-        picture = draw_status(status, self._rates(status, now))
+        picture = Group(draw_status(status, self._rates(status, now)), Text(f" {note}", style="bold"))
         if self._live:
             self._live.update(picture, refresh=True)
         elif now - self._printed >= PLAIN_SECONDS:
@@ -89,7 +89,7 @@ def _instruments(instruments: Sequence[InstrumentStatus], rates: dict[tuple[str,
             rate = rates.get((trades.exchange, trades.symbol, trades.channel))
             table.add_row(
                 f"  {trades.symbol}",
-                one.last_price or "–",
+                _plain(one.last_price) or "–",
                 f"{trades.held:,}",
                 "–" if rate is None else f"{rate:,.1f}",
                 _count(trades.missing),
@@ -97,6 +97,11 @@ def _instruments(instruments: Sequence[InstrumentStatus], rates: dict[tuple[str,
     if len(instruments) > len(shown):
         table.caption = f"{len(instruments) - len(shown)} more instruments with fewer trades"
     return table
+
+
+def _plain(price: str) -> str:
+    """Without the zeros that an exchange pads with."""
+    return price.rstrip("0").rstrip(".") if "." in price else price
 
 
 def _table(title: str, first: str) -> Table:
@@ -122,7 +127,8 @@ def _line(status: Status) -> Text:
         text.append(process.name if process.healthy else f"{process.name}: {process.detail}")
     text.append(
         f"\n candles: {status.candles:,} complete minutes from our trades, "
-        f"{status.exchange_candles:,} closed minutes from the exchanges"
+        f"{status.exchange_candles:,} from the exchanges; {status.numbers:,} numbers "
+        "(quotes, tickers, marks …)"
     )
     for state in status.states:
         if state.status != "open":

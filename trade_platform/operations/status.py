@@ -17,6 +17,7 @@ from trade_platform.adapters.database.overview import (
     exchange_states,
     gap_and_dead_letter_counts,
     held_trades,
+    number_count,
     stream_positions,
 )
 from trade_platform.adapters.loopback import LoopbackError, get_json
@@ -53,6 +54,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     states: list[StateOfExchange]
     candles: int
     exchange_candles: int
+    numbers: int
+    """Quotes, tickers, marks, funding, greeks …: one row a measurement."""
     gaps: int
     dead_letters: int
 
@@ -78,6 +81,7 @@ def read_status(connection: psycopg.Connection, bus: redis.Redis, data_folder: P
         states=exchange_states(connection),
         candles=candles,
         exchange_candles=exchange_candles,
+        numbers=number_count(connection),
         gaps=gaps,
         dead_letters=dead_letters,
     )

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,7 @@ from trade_platform.adapters.children import Child
 from trade_platform.adapters.loopback import LoopbackError, get_json, post_json
 from trade_platform.adapters.process import Run
 from trade_platform.domain.market_clock import MarketClock
+from trade_platform.domain.model import MICROSECONDS
 from trade_platform.operations.status import Status, read_status, read_streams
 from trade_platform.operations.verify import Verification, verify
 
@@ -46,7 +48,7 @@ class Display(Protocol):
 
     def say(self, sentence: str) -> None: ...
 
-    def show(self, status: Status) -> None: ...
+    def show(self, status: Status, note: str = "") -> None: ...
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +70,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     redis_url: str
     environment: Mapping[str, str]
+    clock: MarketClock | None = None
+    """The market's, where it is not the wall clock."""
     servers: Sequence[KeptAlive] = ()
     """Servers of ours that are to be started again when they die."""
 
@@ -174,7 +178,7 @@ class _Platform:
         end: float | None = None
         while not self._stop.wait(1.0):
             self._keep_alive(kept)
-            self._show()
+            self._show(self._moment(end))
             if self._options.captures and self._simulator_says("finished"):
                 return
             if end is None and self._all_live():
@@ -204,11 +208,22 @@ class _Platform:
         except LoopbackError:
             return False
 
-    def _show(self) -> None:
+    def _moment(self, end: float | None) -> str:
+        """What time it is in the market, and how long there is to go."""
+        now = time.monotonic()
+        parts = []
+        if clock := self._surroundings.clock:
+            moment = datetime.fromtimestamp(clock.at(now) // MICROSECONDS, UTC)
+            parts.append(f"market time {moment:%Y-%m-%d %H:%M:%S} UTC, ×{clock.speed:g}")
+        if end is not None and end != float("inf"):
+            parts.append(f"{max(end - now, 0):.0f} s to go")
+        return ", ".join(parts)
+
+    def _show(self, note: str = "") -> None:
         """A connection a screen: one that broke must not blind the next."""
         try:
             with self._connections() as (connection, bus):
-                self._display.show(read_status(connection, bus, self._folder))
+                self._display.show(read_status(connection, bus, self._folder), note)
         except (psycopg.Error, redis.RedisError) as error:
             self._display.say(f"status is not to be had just now: {error}")
 
@@ -278,4 +293,6 @@ def simulated_clock(speed: float, now: int, monotonic: float, latest: int | None
 
 def replay_clock(start: int, speed: float, monotonic: float, *, lead_seconds: float) -> MarketClock:
     """A replay that begins ``lead_seconds`` of real time from now: what it takes until all are connected."""
-    return MarketClock(origin=start - round(lead_seconds * speed * 1_000_000), anchor=monotonic, speed=speed)
+    return MarketClock(
+        origin=start - round(lead_seconds * speed * MICROSECONDS), anchor=monotonic, speed=speed
+    )
