@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from trade_platform.exchanges.binance.tally import Tally
 from trade_platform.exchanges.binance.wire import Answer
 from trade_platform.exchanges.liveness import Subscription
 from trade_platform.exchanges.session import Output, Reason, Reconnect, Send
+from trade_platform.exchanges.tally import Tally
 
 BATCH: Final = 100
 """Streams named in one request."""

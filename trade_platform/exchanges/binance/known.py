@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
+from trade_platform.exchanges.tally import Tally
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -38,3 +44,15 @@ IGNORED: Final = frozenset(
 )  # fmt: skip
 """Event types that are known and not recorded: order books (the seam leaves room), block trades (ids of
 their own space, nobody asked for them yet), private events (they are not for a public connection)."""
+
+
+def note_unknown_fields(tally: Tally, kind: str, data: msgspec.Raw) -> None:
+    """Count the fields of one event, and of the objects inside it, that nobody here has heard of."""
+    known = KNOWN_FIELDS[kind]
+    for name, value in _fields.decode(data).items():
+        if name not in known:
+            tally.note(f"{kind}.{name}")
+        elif bytes(value)[:1] == b"{":
+            for inner in _fields.decode(value):
+                if f"{name}.{inner}" not in known:
+                    tally.note(f"{kind}.{name}.{inner}")

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from trade_platform.exchanges.binance.product import Poll
-from trade_platform.exchanges.binance.tally import Tally
 from trade_platform.exchanges.liveness import Subscription
 from trade_platform.exchanges.session import Output, ProtocolViolation, Rest
+from trade_platform.exchanges.tally import Tally
 
 SPREAD_SECONDS: Final = 1.0
 """At most so far apart do the first requests go out: the numbers should come soon too."""

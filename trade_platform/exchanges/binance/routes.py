@@ -13,10 +13,11 @@ import msgspec
 
 from trade_platform.domain.model import Record
 from trade_platform.exchanges.binance import records, wire
-from trade_platform.exchanges.binance.conflation import Latest
-from trade_platform.exchanges.binance.tally import Tally
+from trade_platform.exchanges.binance.known import note_unknown_fields
+from trade_platform.exchanges.conflation import Latest
 from trade_platform.exchanges.liveness import Subscription
 from trade_platform.exchanges.session import Missing, Output, ProtocolViolation
+from trade_platform.exchanges.tally import Tally
 
 Route: TypeAlias = Callable[[msgspec.Raw, int], Sequence[Output]]
 
@@ -32,7 +33,7 @@ class Context(msgspec.Struct):
     tally: Tally
     sequences: dict[str, int]
     """Last trade sequence by symbol: expected, or seen."""
-    latest: dict[str, Latest]
+    latest: dict[str, Latest[Record]]
     """Held quotes and tickers, by channel name."""
     quote_interval: int
 
@@ -63,7 +64,7 @@ def _trades(
         trade = build(message, symbol, receive_time)
         subscription.messages = count = subscription.messages + 1
         if count % SAMPLE == 1:
-            context.tally.sample(kind, data)
+            note_unknown_fields(context.tally, kind, data)
         sequence = message.sequence
         last = sequences.get(symbol)
         if last is None or sequence == last + 1:
@@ -133,7 +134,7 @@ def _plain(
         outputs = build(message, receive_time)
         subscription.messages = count = subscription.messages + 1
         if count % SAMPLE == 1:
-            context.tally.sample(kind, data)
+            note_unknown_fields(context.tally, kind, data)
         return outputs
 
     return route
@@ -177,7 +178,7 @@ def liquidations(context: Context, subscription: Subscription) -> Route:
         liquidation = records.liquidation(event.order, receive_time)
         subscription.messages = count = subscription.messages + 1
         if count % SAMPLE == 1:
-            context.tally.sample("forceOrder", data)
+            note_unknown_fields(context.tally, "forceOrder", data)
         if liquidation is None:
             context.tally.note(f"forceOrder side {event.order.side}")
             return ()
@@ -194,7 +195,7 @@ def contracts(context: Context, subscription: Subscription) -> Route:
         message = decode(data)
         subscription.messages = count = subscription.messages + 1
         if count % SAMPLE == 1:
-            context.tally.sample("contractInfo", data)
+            note_unknown_fields(context.tally, "contractInfo", data)
         if message.family == COIN_MARGINED:
             context.tally.note("contractInfo (coin-margined)")
             return ()

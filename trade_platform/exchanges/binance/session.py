@@ -17,9 +17,9 @@ from trade_platform.exchanges.binance.records import INTERVAL, MILLISECOND
 from trade_platform.exchanges.binance.routes import Context, Route
 from trade_platform.exchanges.binance.silence import Silence, give_up
 from trade_platform.exchanges.binance.strays import identify
-from trade_platform.exchanges.binance.tally import Tally
 from trade_platform.exchanges.liveness import Subscription, overdue
 from trade_platform.exchanges.session import Missing, Output, ProtocolViolation, Reason, Reconnect
+from trade_platform.exchanges.tally import Tally
 
 LARGEST_EVENT: Final = 16_384
 """Of what is parsed; the largest has some 600 characters. So a Decimal cannot outgrow a NUMERIC either."""

@@ -8,9 +8,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from trade_platform.domain.model import MICROSECONDS, Number
+from trade_platform.domain.model import Number
+from trade_platform.exchanges.conflation import Latest
 from trade_platform.exchanges.deribit import records, wire
-from trade_platform.exchanges.deribit.ignored import Sample
+from trade_platform.exchanges.deribit.known import Sample
 from trade_platform.exchanges.liveness import Subscription
 
 
@@ -45,10 +46,7 @@ MEASURES: Final = {
 
 
 class Numbers:
-    """One channel of measurements, at most one message of each ``interval`` (0: every one), the last.
-
-    Intervals lie on a grid of market time, so that what is kept does not depend on when anybody asks.
-    """
+    """One channel of measurements, at most one message of each ``interval`` (0: every one), the last."""
 
     def __init__(
         self, subscription: Subscription, sample: Sample, symbol: str, measure: Measure, interval: int
@@ -58,14 +56,10 @@ class Numbers:
         self._symbol = symbol
         self._measure = measure
         self._decode = measure.decode
-        self._interval = interval if measure.thinned else 0
         self._last: Any = None
         self._update = 0
         """How many messages of the same millisecond came before: they would share an identity."""
-        self._held: tuple[Any, int, int] | None = None
-        self._slot = -1
-        """Number of the interval that the held message, or the last one let go, stands for."""
-        self._noticed: float | None = None
+        self._latest = Latest(interval, self._build) if interval and measure.thinned else None
 
     @property
     def mark(self) -> Any:
@@ -76,33 +70,13 @@ class Numbers:
         self._sample.look(data)
         last, self._last = self._last, message
         self._update = self._update + 1 if last is not None and last.timestamp == message.timestamp else 0
-        held = (message, receive_time, self._update)
-        return self._hold(held) if self._interval else self._build(held)
+        new = (message, self._update)
+        return self._latest.offer(new, receive_time) if self._latest else self._build(new, receive_time)
 
     def flush(self, market_time: int, now: float) -> Sequence[Number]:
         """What is held, if its interval is over."""
-        if self._held is None:
-            return ()
-        if self._noticed is None:
-            self._noticed = now
-        # A market time that stands still, because nothing comes to tell it, must not hold back the last.
-        waited = (now - self._noticed) * MICROSECONDS >= self._interval
-        if not waited and market_time // self._interval <= self._slot:
-            return ()
-        held, self._held = self._held, None
-        return self._build(held)
+        return self._latest.flush(market_time, now) if self._latest else ()
 
-    def _hold(self, new: tuple[Any, int, int]) -> Sequence[Number]:
-        slot = new[1] // self._interval
-        held, self._held = self._held, new
-        if held is None:
-            self._slot, self._noticed = slot, None
-            return ()
-        if slot <= self._slot:
-            return ()
-        self._slot, self._noticed = slot, None
-        return self._build(held)
-
-    def _build(self, held: tuple[Any, int, int]) -> list[Number]:
-        message, receive_time, update = held
+    def _build(self, new: tuple[Any, int], receive_time: int) -> list[Number]:
+        message, update = new
         return self._measure.build(message, self._symbol, receive_time, update)

@@ -14,10 +14,11 @@ from msgspec import Raw
 from trade_platform.domain.model import Candle, Channel, ExchangeStatus
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.deribit import records, wire
-from trade_platform.exchanges.deribit.ignored import Ignored, Sample
+from trade_platform.exchanges.deribit.known import Sample
 from trade_platform.exchanges.deribit.measures import MEASURES, Numbers
 from trade_platform.exchanges.liveness import Subscription
 from trade_platform.exchanges.session import Missing, Output
+from trade_platform.exchanges.tally import Tally
 
 NOTHING: Final[tuple[Output, ...]] = ()
 FINAL_STATES: Final = frozenset(
@@ -47,7 +48,7 @@ class Reader(Protocol):
 class Shared(msgspec.Struct):
     """What the readers of one session have in common."""
 
-    ignored: Ignored
+    ignored: Tally
     samples: dict[str, Sample]
     quote_interval: int = 0
     sequences: dict[str, int] = {}

@@ -10,7 +10,7 @@ from msgspec import Raw
 from trade_platform.domain.model import ExchangeState, ExchangeStatus
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.deribit import channels, rest, wire
-from trade_platform.exchanges.deribit.ignored import KINDS, Ignored, Sample
+from trade_platform.exchanges.deribit.known import KINDS, Sample
 from trade_platform.exchanges.deribit.measures import Numbers
 from trade_platform.exchanges.deribit.readers import Reader, Shared, reader_of, unasked
 from trade_platform.exchanges.deribit.silence import Silence
@@ -29,6 +29,7 @@ from trade_platform.exchanges.session import (
     Reconnect,
     Send,
 )
+from trade_platform.exchanges.tally import Tally
 
 HEARTBEAT_SECONDS: Final = 10
 """The shortest that the exchange allows."""
@@ -50,7 +51,7 @@ class DeribitSession:
 
     def __init__(self, plan: ConnectionPlan, *, quote_interval: int, testnet: bool | None) -> None:
         self._subscriptions: dict[str, Subscription] = {}
-        self._ignored = Ignored()
+        self._ignored = Tally()
         self.subscriptions: Mapping[str, Subscription] = self._subscriptions
         self.ignored: dict[str, int] = self._ignored
         samples = {kind: Sample(kind, self._ignored) for kind in KINDS}

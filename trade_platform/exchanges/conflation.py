@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from trade_platform.domain.model import MICROSECONDS, Record
 
+R = TypeVar("R", bound=Record)
 
-class Latest:
+
+class Latest(Generic[R]):
     """Holds the newest message of one subscription until its interval is over.
 
     Intervals lie on a grid of market time, so what is kept does not depend on when anybody asks. A
     message becomes records only when it is let go, which spares the many that are superseded.
     """
 
-    def __init__(self, interval: int, build: Callable[[Any, int], Sequence[Record]]) -> None:
+    def __init__(self, interval: int, build: Callable[[Any, int], Sequence[R]]) -> None:
         self._interval = interval
         self._build = build
         self._slot = -1
@@ -24,7 +26,7 @@ class Latest:
         self._receive_time = 0
         self._noticed: float | None = None
 
-    def offer(self, message: object, receive_time: int) -> Sequence[Record]:
+    def offer(self, message: object, receive_time: int) -> Sequence[R]:
         """Take a message; what comes out belongs to an interval that it ends."""
         slot = receive_time // self._interval
         held = self._message
@@ -39,7 +41,7 @@ class Latest:
         self._receive_time = receive_time
         return ()
 
-    def flush(self, market_time: int, now: float) -> Sequence[Record]:
+    def flush(self, market_time: int, now: float) -> Sequence[R]:
         """Let go what is held if its interval is over, by the market's time or, where nothing else
 
         comes that would tell it, by ours.

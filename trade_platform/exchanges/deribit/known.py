@@ -1,4 +1,4 @@
-"""What was tolerated and not parsed: counted by name, and bounded, because names come from outside."""
+"""Fields that nobody here has heard of: looked for in a sample of each message type."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import Final
 import msgspec
 
 from trade_platform.exchanges.deribit import wire
-
-NAMES: Final = 200
-NAME_LENGTH: Final = 64
-SAMPLE: Final = 1000
-"""Fields are looked at in the first message of each type and in every so manieth."""
+from trade_platform.exchanges.tally import SAMPLE, Tally
 
 KINDS: Final[dict[str, type[msgspec.Struct]]] = {
     "trades": wire.Trade,
@@ -45,20 +41,10 @@ _NOT_NEEDED: Final[dict[str, frozenset[str]]] = {
 }
 
 
-class Ignored(dict[str, int]):
-    """Counts by name; beyond ``NAMES`` of them what is new counts as ``other``."""
-
-    def note(self, name: str) -> None:
-        name = name[:NAME_LENGTH]
-        if name not in self and len(self) >= NAMES:
-            name = "other"
-        self[name] = self.get(name, 0) + 1
-
-
 class Sample:
     """Looks for fields that nobody here has heard of, in a sample of one message type."""
 
-    def __init__(self, kind: str, ignored: Ignored) -> None:
+    def __init__(self, kind: str, ignored: Tally) -> None:
         self._kind = kind
         self._known = frozenset(KINDS[kind].__struct_fields__) | _NOT_NEEDED.get(kind, frozenset())
         self._ignored = ignored

@@ -1,4 +1,4 @@
-"""At most one quote per symbol and interval, and it is the last of the interval."""
+"""At most one quote per symbol and interval, through a whole session."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from trade_platform.domain.model import Channel, Metric, Number
-from trade_platform.exchanges.binance.conflation import Latest
 from trade_platform.exchanges.binance.session import BinanceSession
 
 SECOND = 1_000_000
@@ -67,19 +63,3 @@ def test_tickers_are_conflated_like_quotes(captures: Path, subscribed: Callable[
     text = (captures / "messages/binance_usdm/ticker_stream.json").read_text()
     assert session.receive(text, 10 * SECOND) == ()
     assert len(session.receive(text, 11 * SECOND)) == 5
-
-
-@given(
-    steps=st.lists(st.integers(min_value=0, max_value=3 * SECOND), max_size=60),
-    interval=st.integers(min_value=1, max_value=2 * SECOND),
-)
-def test_whatever_comes_each_interval_gives_its_last(steps: list[int], interval: int) -> None:
-    latest = Latest(interval, lambda message, receive_time: ((message, receive_time),))  # type: ignore[arg-type]
-    market_time, offered, out = 0, [], []
-    for number, gap in enumerate(steps):
-        market_time += gap
-        offered.append((number, market_time))
-        out += latest.offer(number, market_time)
-    out += latest.flush(market_time + interval, 0.0)
-    expected = {market_time // interval: (number, market_time) for number, market_time in offered}
-    assert out == list(expected.values())
