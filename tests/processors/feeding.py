@@ -15,7 +15,7 @@ from trade_platform.adapters.bus import KIND_OF, Entry, encode, market_stream
 from trade_platform.adapters.database.connection import Connection
 from trade_platform.adapters.database.schema import metadata
 from trade_platform.domain.model import MINUTE, Candle, Channel, Metric, Number, Record, Side, Trade
-from trade_platform.processors.apply import Applied, apply, close_due
+from trade_platform.processors.apply import Applied, apply, close_due, refresh_running
 from trade_platform.processors.lane import Lane
 from trade_platform.processors.reading import Reading, read_entry
 
@@ -122,6 +122,10 @@ class Feeder:
         """The clock passes every running minute."""
         due = self.lane.running.due(NOON * 2, 0)
         close_due(self.connection, self.lane, due)
+
+    def refresh(self) -> int:
+        """Take what a backlog left behind from the table; how many bars."""
+        return len(refresh_running(self.connection, self.lane))
 
 
 TABLES = {

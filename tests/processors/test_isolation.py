@@ -19,8 +19,8 @@ from trade_platform.adapters.clock import WallClock
 from trade_platform.adapters.database.connection import Connection, connect
 from trade_platform.domain.model import DAY, Trade
 from trade_platform.processors.drain import Drain
-from trade_platform.processors.engine import Plan
 from trade_platform.processors.meters import Meters
+from trade_platform.processors.plan import Plan
 
 POISON = [
     trade(2, symbol="nul\x00"),

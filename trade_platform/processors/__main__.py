@@ -27,8 +27,9 @@ from trade_platform.adapters.process import (
 )
 from trade_platform.adapters.redis_reader import WrongRedisUrl, connect_redis
 from trade_platform.domain.model import MICROSECONDS
-from trade_platform.processors.engine import Engine, Plan
+from trade_platform.processors.engine import Engine
 from trade_platform.processors.meters import Meters
+from trade_platform.processors.plan import Plan
 from trade_platform.settings import Settings, SettingsError, settings_from
 
 STOP_SECONDS: Final = 9.0

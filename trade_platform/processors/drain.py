@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
@@ -26,16 +26,16 @@ from trade_platform.processors.isolation import isolate
 from trade_platform.processors.lane import Lane
 from trade_platform.processors.latest import Latest
 from trade_platform.processors.meters import Meters
+from trade_platform.processors.plan import Plan
 from trade_platform.processors.reading import Reading, read_entry, refused_whole
-
-if TYPE_CHECKING:
-    from trade_platform.processors.engine import Plan
 
 PATIENCE_SECONDS: Final = 0.25
 """Longest wait for entries; a stop and a due minute wait no longer than this."""
 LOOK_SECONDS: Final = 1.0
 TRIM_SECONDS: Final = 10.0
 DAY_SECONDS: Final = 86_400.0
+FINISH_SECONDS: Final = 6.0
+"""For a backlog at a graceful end; what is left then, the next process stores."""
 
 
 class Drain:
@@ -75,7 +75,14 @@ class Drain:
         self._aligned = False
 
     def finish(self) -> None:
-        """Last things before a graceful end."""
+        """Store what is in the stream by now, as far as time allows, and show the latest."""
+        end = self._reader.end().last_id
+        deadline = time.monotonic() + FINISH_SECONDS
+        while comes_before(self.lane.position, end) and time.monotonic() < deadline:
+            read = self._reader.read(0.001)
+            if not read.entries:  # deleted under our hands
+                break
+            self._take(read)
         self._latest.flush(self.lane.running, self._clock.monotonic(), force=True)
 
     def close(self) -> None:

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Final
 
-import msgspec
 import psycopg
 import structlog
 from redis import RedisError
 
-from trade_platform.adapters.bus import STATE_STREAM
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.database.connection import (
     Connection,
@@ -29,31 +27,10 @@ from trade_platform.adapters.metrics import Health
 from trade_platform.processors.drain import Drain
 from trade_platform.processors.meters import Meters
 from trade_platform.processors.outage import Outage
+from trade_platform.processors.plan import Plan
 
 STUCK_SECONDS: Final = 60.0
 """A loop that has not turned for so long is ill."""
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine is to do."""
-
-    stream: str
-    database_url: str
-    redis_url: str
-    process_name: str
-    window_seconds: float = 900.0
-    """Stored entries stay in the stream for so long."""
-    lateness: int = 2_500_000
-    """Market microseconds after a minute's end until its row is written unproven."""
-
-    @property
-    def synchronous_commit(self) -> str:
-        """Off for market data: a crash of PostgreSQL may then take the last half second of transactions,
-
-        but it takes their rows and the stream's position together, and the entries stay in the stream for
-        the window: they are read again. Events are few and say what was lost, so theirs is on.
-        """
-        return "on" if self.stream == STATE_STREAM else "off"
 
 
 class Engine:

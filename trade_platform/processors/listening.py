@@ -18,7 +18,8 @@ Span: TypeAlias = tuple[int, int]
 
 def listened(upper: int | None, since: int, first: int, last: int) -> Span:
     """What a batch with records received in [first, last] adds to coverage that ends at ``upper``."""
-    return (upper if upper is not None and since <= upper <= last else first), last + 1
+    start = first if upper is None or upper < since else min(upper, first)
+    return start, last + 1
 
 
 class Listening:

@@ -91,12 +91,13 @@ LEFT JOIN LATERAL (
     ORDER BY c.open_time LIMIT 1) x
     ON to_regclass(to_char(x.open_time AT TIME ZONE 'UTC', '"trade_"YYYYMMDD')) IS NOT NULL
 """
+# From a minute with trades: the fillers between are given their price afterwards.
 _PRICE_FROM_BEFORE: Final = """
 UPDATE candle c SET (open, high, low, close) = (SELECT p.close, p.close, p.close, p.close)
 FROM (
     SELECT close FROM candle
     WHERE instrument_id = %(instrument)s AND interval = '1m' AND source = 'trade' AND open_time < %(minute)s
-      AND close IS NOT NULL
+      AND trades > 0 AND close IS NOT NULL
     ORDER BY open_time DESC LIMIT 1) p
 WHERE c.instrument_id = %(instrument)s AND c.interval = '1m' AND c.source = 'trade'
   AND c.open_time = %(minute)s

@@ -91,19 +91,15 @@ def materialise(
     ``begun`` are running minutes of the same instruments: they get no row, but what they prove of the
     empty minutes before them counts.
     """
-    rows = 0
-    done: set[Key] = set()
-    closed = set(closed)
-    chained = closed
-    for _ in range(CHAIN):
-        computed = compute_bars(connection, closed | begun, units, channels)
+    todo, rows = set(closed), 0
+    for turn in range(CHAIN):
+        computed = compute_bars(connection, todo | begun, units, channels)
         rows += _store(connection, computed, begun)
-        done |= closed
-        unpriced = {key for key in closed if key in computed and not computed[key].bar.priced}
-        closed = _affected(connection, chained | unpriced) - done - begun if chained | unpriced else set()
-        if not closed:
+        unpriced = {key for key in todo if key in computed and not computed[key].bar.priced}
+        todo = _around(connection, closed) - closed if turn == 0 else set()
+        todo = (todo | _after(connection, unpriced)) - begun
+        if not todo:
             break
-        chained = set()
     return rows
 
 
@@ -138,8 +134,8 @@ def _store(connection: Connection, computed: Mapping[Key, Computed], begun: set[
     return rows + (fill_empty(connection, called) if called else 0)
 
 
-def _affected(connection: Connection, minutes: set[Key]) -> set[Key]:
-    """Minutes whose proof, price or fillers may hang on these."""
+def _around(connection: Connection, minutes: set[Key]) -> set[Key]:
+    """Neighbours whose proof or fillers may hang on these."""
     found: set[Key] = set()
     for instrument_id, around in load_neighbours(connection, minutes):
         if around.before is not None and not around.before_complete:
@@ -147,3 +143,14 @@ def _affected(connection: Connection, minutes: set[Key]) -> set[Key]:
         if around.after is not None:
             found.add((instrument_id, around.after))
     return found
+
+
+def _after(connection: Connection, unpriced: set[Key]) -> set[Key]:
+    """Minutes that continue from ones without a price of their own, which have just got another."""
+    if not unpriced:
+        return set()
+    return {
+        (instrument_id, around.after)
+        for instrument_id, around in load_neighbours(connection, unpriced)
+        if around.after is not None
+    }

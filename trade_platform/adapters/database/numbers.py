@@ -27,7 +27,7 @@ SELECT * FROM unnest(%s::int[], %s::smallint[], %s::timestamptz[], %s::bigint[],
                      %s::timestamptz[])
 ON CONFLICT DO NOTHING
 """
-FEW: Final = 500
+FEW: Final = 50
 """Below this the temporary table costs more than it saves."""
 
 
