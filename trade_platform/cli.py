@@ -11,10 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -23,18 +21,12 @@ import redis
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from trade_platform.adapters.children import Kept, stop_leftovers
+from trade_platform.adapters.children import stop_leftovers
 from trade_platform.adapters.database import migrate
 from trade_platform.adapters.database.catalogue import known_instruments, trades_a_day
-from trade_platform.adapters.embedded import (
-    EmbeddedError,
-    start_postgres,
-    start_redis,
-    stop_left_over,
-    url_of,
-)
+from trade_platform.adapters.embedded import EmbeddedError, stop_left_over, url_of
 from trade_platform.adapters.ledger import LedgerUnreadable, latest_market_time
-from trade_platform.adapters.rest import RestClient, RestUnavailable
+from trade_platform.adapters.rest import RestUnavailable
 from trade_platform.adapters.selection_file import UnusableSelection, read_selection
 from trade_platform.domain.market_clock import MarketClock
 from trade_platform.domain.model import Instrument
@@ -50,6 +42,7 @@ from trade_platform.operations.up import up as run_platform
 from trade_platform.operations.verify import Verification
 from trade_platform.operations.verify import verify as prove
 from trade_platform.settings import Settings, SettingsError, settings_from
+from trade_platform.surroundings import NotHere, connections, database, rest_client, servers
 from trade_platform.terminal import (
     StatusScreen,
     draw_status,
@@ -68,6 +61,7 @@ _SENTENCES = (
     CaptureUnusable,
     EmbeddedError,
     LedgerUnreadable,
+    NotHere,
     RestError,
     RestUnavailable,
     SettingsError,
@@ -150,14 +144,14 @@ def up(
     )
     _check(settings)
     stop = _stop_on_signals()
-    with _servers(settings) as (database_url, redis_url, servers):
+    with servers(settings) as (database_url, redis_url, kept):
         migrate.upgrade(database_url)
         surroundings = Surroundings(
             data_folder=settings.data_folder.absolute(),
             database_url=database_url,
             redis_url=redis_url,
             clock=clock,
-            servers=servers,
+            servers=kept,
             environment=_environment(settings, database_url, redis_url, clock),
         )
         with StatusScreen(console) as screen:
@@ -208,46 +202,6 @@ def _environment(
     }
 
 
-@contextmanager
-def _servers(settings: Settings) -> Iterator[tuple[str, str, list[Kept]]]:
-    """PostgreSQL and Redis: those that settings name, else embedded ones that end with us."""
-    folder = settings.data_folder.absolute()
-    kept: list[Kept] = []
-    try:
-        if settings.database_url:
-            _ask(settings.database_url)
-        else:
-            kept.append(Kept(lambda: start_postgres(folder / "postgres", binaries=settings.postgres_bin)))
-        if not settings.redis_url:
-            kept.append(
-                Kept(
-                    lambda: start_redis(
-                        folder / "redis", binary=settings.redis_server, megabytes=settings.redis_megabytes
-                    )
-                )
-            )
-        urls = [server.url for server in kept]
-        yield (
-            settings.database_url or urls[0],
-            settings.redis_url or urls[-1],
-            kept,
-        )
-    finally:
-        for server in reversed(kept):
-            server.stop()
-
-
-def _ask(database_url: str) -> None:
-    """Raises a sentence where the database that a person named does not answer."""
-    try:
-        psycopg.connect(database_url, connect_timeout=5).close()
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UpError(
-            f"DATABASE_URL does not answer ({reason}): start that server, or unset it for an embedded one."
-        ) from error
-
-
 def _stop_on_signals() -> threading.Event:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -261,7 +215,7 @@ def _stop_on_signals() -> threading.Event:
 def status(*, watch: bool, as_json: bool) -> None:
     """One screen: exchanges, instruments, streams, processes. Exit code 1 when something is unhealthy."""
     settings = settings_from()
-    with _connections(settings) as (connection, bus):
+    with connections(settings) as (connection, bus):
         if watch:
             with StatusScreen(console) as screen:
                 pause = _stop_on_signals()
@@ -281,7 +235,7 @@ def status(*, watch: bool, as_json: bool) -> None:
 def verify(*, as_json: bool) -> None:
     """Completeness as a proof; exit code 1 on anything missing, duplicated or altered."""
     settings = settings_from()
-    with _database(settings) as connection:
+    with database(settings) as connection:
         if as_json:
             verification = prove(connection, settings.data_folder)
             click.echo(msgspec.json.encode(verification))
@@ -324,27 +278,18 @@ def instruments(*, refresh: bool, exchanges: tuple[str, ...], as_json: bool) -> 
 
 def _from_catalogue(settings: Settings, key: str) -> tuple[list[Instrument], dict[tuple[str, str], int]]:
     try:
-        with _database(settings) as connection:
+        with database(settings) as connection:
             return known_instruments(connection, key), trades_a_day(connection, key)
-    except (UpError, psycopg.Error):
+    except (NotHere, psycopg.Error):
         return [], {}
 
 
 async def _ask_instruments(exchange: Exchange, settings: Settings) -> list[Instrument]:
     found: list[Instrument] = []
-    async with _rest(exchange, settings) as client:
+    async with rest_client(exchange, settings) as client:
         for request in exchange.instruments_requests():
             found += exchange.parse_instruments(await client.fetch(request))
     return found
-
-
-def _rest(exchange: Exchange, settings: Settings) -> RestClient:
-    return RestClient(
-        settings.hosts(exchange.key)[1] or exchange.rest_url,
-        name=exchange.key,
-        error_of=exchange.error_of,
-        weight_per_minute=exchange.weight_per_minute,
-    )
 
 
 @cli.command()
@@ -354,7 +299,7 @@ def doctor(*, as_json: bool) -> None:
     settings = settings_from()
 
     async def fetch(exchange: Exchange, request: Request) -> bytes:
-        async with _rest(exchange, settings) as client:
+        async with rest_client(exchange, settings) as client:
             return await client.fetch(request)
 
     findings = list(
@@ -389,39 +334,6 @@ def down() -> None:
     stopped = stop_leftovers(folder)
     stopped += [name for name in ("redis", "postgres") if stop_left_over(folder / name)]
     click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[psycopg.Connection]:
-    url = settings.database_url or url_of(settings.data_folder.absolute() / "postgres")
-    if url:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            yield connection
-        return
-    if not (settings.data_folder / "postgres").exists():
-        raise UpError(
-            f"{settings.data_folder} holds no database yet: run `make demo` first, or set DATABASE_URL."
-        )
-    with (
-        start_postgres(
-            settings.data_folder.absolute() / "postgres", binaries=settings.postgres_bin
-        ) as server,
-        psycopg.connect(server.url, autocommit=True) as connection,
-    ):
-        yield connection
-
-
-@contextmanager
-def _connections(settings: Settings) -> Iterator[tuple[psycopg.Connection, redis.Redis]]:
-    redis_url = settings.redis_url or url_of(settings.data_folder.absolute() / "redis")
-    if not redis_url:
-        raise UpError("Nothing is running here: start it with `trade-platform up`, or set REDIS_URL.")
-    bus: Any = redis.Redis.from_url(redis_url, socket_timeout=5)
-    try:
-        with _database(settings) as connection:
-            yield connection, bus
-    finally:
-        bus.close()
 
 
 if __name__ == "__main__":

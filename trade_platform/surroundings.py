@@ -1,0 +1,105 @@
+"""What a command finds or starts around it: PostgreSQL, Redis, an exchange's REST side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import redis
+
+from trade_platform.adapters.children import Kept
+from trade_platform.adapters.embedded import start_postgres, start_redis, url_of
+from trade_platform.adapters.rest import RestClient
+from trade_platform.exchanges.session import Exchange
+from trade_platform.settings import Settings
+
+
+class NotHere(Exception):
+    """A server that the command needs is not running; the sentence says what to do."""
+
+
+@contextmanager
+def servers(settings: Settings) -> Iterator[tuple[str, str, list[Kept]]]:
+    """PostgreSQL and Redis: those that settings name, else embedded ones that end with us."""
+    folder = settings.data_folder.absolute()
+    kept: list[Kept] = []
+    try:
+        if settings.database_url:
+            _require(settings.database_url)
+        else:
+            kept.append(Kept(lambda: start_postgres(folder / "postgres", binaries=settings.postgres_bin)))
+        if not settings.redis_url:
+            kept.append(
+                Kept(
+                    lambda: start_redis(
+                        folder / "redis", binary=settings.redis_server, megabytes=settings.redis_megabytes
+                    )
+                )
+            )
+        urls = [server.url for server in kept]
+        yield (
+            settings.database_url or urls[0],
+            settings.redis_url or urls[-1],
+            kept,
+        )
+    finally:
+        for server in reversed(kept):
+            server.stop()
+
+
+def _require(database_url: str) -> None:
+    """Raises a sentence where the database that a person named does not answer."""
+    try:
+        psycopg.connect(database_url, connect_timeout=5).close()
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise NotHere(
+            f"DATABASE_URL does not answer ({reason}): start that server, or unset it for an embedded one."
+        ) from error
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[psycopg.Connection]:
+    """A connection to the database: the named one, the one of a running platform, or started for this."""
+    url = settings.database_url or url_of(settings.data_folder.absolute() / "postgres")
+    if url:
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            yield connection
+        return
+    if not (settings.data_folder / "postgres").exists():
+        raise NotHere(
+            f"{settings.data_folder} holds no database yet: run `make demo` first, or set DATABASE_URL."
+        )
+    with (
+        start_postgres(
+            settings.data_folder.absolute() / "postgres", binaries=settings.postgres_bin
+        ) as server,
+        psycopg.connect(server.url, autocommit=True) as connection,
+    ):
+        yield connection
+
+
+@contextmanager
+def connections(settings: Settings) -> Iterator[tuple[psycopg.Connection, redis.Redis]]:
+    """Database and Redis of a platform that runs; raises NotHere."""
+    redis_url = settings.redis_url or url_of(settings.data_folder.absolute() / "redis")
+    if not redis_url:
+        raise NotHere("Nothing is running here: start it with `trade-platform up`, or set REDIS_URL.")
+    bus: Any = redis.Redis.from_url(redis_url, socket_timeout=5)
+    try:
+        with database(settings) as connection:
+            yield connection, bus
+    finally:
+        bus.close()
+
+
+def rest_client(exchange: Exchange, settings: Settings) -> RestClient:
+    """An exchange's REST side, at the host that settings name."""
+    return RestClient(
+        settings.hosts(exchange.key)[1] or exchange.rest_url,
+        name=exchange.key,
+        error_of=exchange.error_of,
+        weight_per_minute=exchange.weight_per_minute,
+    )
