@@ -174,6 +174,10 @@ class Drain:
 
     def _measure_lag(self, now: float) -> None:
         end = self._reader.end()
+        if comes_before(end.last_id, self.lane.position):
+            # Redis was replaced between two commands: its client connected anew without a word.
+            self._aligned = False
+            return
         level = not comes_before(self.lane.position, end.last_id)
         behind = milliseconds_of(end.last_id) - milliseconds_of(self.lane.position)
         self.lag_seconds = 0.0 if level else max(behind, 0) / 1000
