@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # What development needs contains what the platform needs: where the former is installed, it serves both.
 INSTALLED := $(VENV)/.$(if $(wildcard $(VENV)/.development),development,platform)
 
-.PHONY: help demo up down test check bench clean
+.PHONY: help demo up down test check bench faults soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,12 @@ check: $(VENV)/.development ## style, types, import rules, lock files, migration
 
 bench: $(INSTALLED) ## speed, latency and memory as a table (QUICK=1: ratios alone, in a minute)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+faults: $(INSTALLED) ## each fault in turn, with times, lost and duplicated (ARGS="--only redis_kill")
+	@$(BIN)/python -m benchmarks.faults $(ARGS)
+
+soak: $(INSTALLED) ## memory of each process under a fixed load (MINUTES=10)
+	@$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 clean: ## remove the environment and all caches; DATA=1 removes the recorded data (.data), too
 	@rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

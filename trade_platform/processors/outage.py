@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 FIRST_SECONDS: Final = 0.1
-CAP_SECONDS: Final = 5.0
+CAP_SECONDS: Final = 2.0
 
 
 class Outage:
