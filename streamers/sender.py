@@ -19,7 +19,7 @@ from streamers.spool import keep
 from trade_platform.adapters.clock import Clock
 
 HISTORY_SECONDS = 3.0
-HISTORY_BYTES = 8 * 1024 * 1024
+HISTORY_BYTES = 4 * 1024 * 1024
 RETRY_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 log = structlog.get_logger()
