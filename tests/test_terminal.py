@@ -59,8 +59,9 @@ def test_the_screen_shows_instruments_streams_processes_and_what_is_wrong() -> N
     shown = text_of(console)
     for piece in (
         "BTC-PERPETUAL", "100.5", "1,500", "market:deribit", "1,234", "0.25 s",
-        "processor-state: PostgreSQL is away", "maintenance", "7 complete minutes",
-        "12,345 numbers", "gaps noted: 2",
+        "processor-state: PostgreSQL is away", "deribit, maintenance", "7 complete minutes",
+        "1 of 2 processes",
+        "12,345 numbers", "2 gaps noted",
     ):  # fmt: skip
         assert piece in shown
 
@@ -72,6 +73,16 @@ def test_more_instruments_than_fit_are_counted_not_dropped_in_silence() -> None:
     assert "OPTION-49" in shown
     assert "OPTION-1 " not in shown
     assert "10 more instruments" in shown
+
+
+def test_a_short_terminal_cuts_instruments_and_nothing_else() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, height=30, force_terminal=True)
+    with StatusScreen(console) as shown:
+        shown.show(status(*(held(f"OPTION-{number}", number) for number in range(50))), "12 s to go")
+    said = screen.getvalue()
+    for piece in ("12 s to go", "PostgreSQL is away", "market:deribit", "more instruments"):
+        assert piece in said
 
 
 def test_off_a_terminal_the_first_status_is_printed_and_sentences_come_at_once() -> None:

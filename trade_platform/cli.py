@@ -21,11 +21,12 @@ import redis
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from trade_platform.adapters.children import stop_leftovers
+from trade_platform.adapters.children import LEADER, stop_leftovers
 from trade_platform.adapters.database import migrate
 from trade_platform.adapters.database.catalogue import known_instruments, trades_a_day
 from trade_platform.adapters.embedded import EmbeddedError, stop_left_over, url_of
 from trade_platform.adapters.ledger import LedgerUnreadable, latest_market_time
+from trade_platform.adapters.process import CannotStart, RunFile
 from trade_platform.adapters.rest import RestUnavailable
 from trade_platform.adapters.selection_file import UnusableSelection, read_selection
 from trade_platform.domain.market_clock import MarketClock
@@ -52,12 +53,15 @@ from trade_platform.terminal import (
 )
 
 SIMULATED_SPEED = 5.0
+REPLAY = "replay"
+"""Folder of replays below the data folder."""
 REPLAY_LEAD_SECONDS = 8.0
 """Real seconds from the start of a replay's clock to its first frame: until all are connected."""
 
 console = Console(highlight=False)
 
 _SENTENCES = (
+    CannotStart,
     CaptureUnusable,
     EmbeddedError,
     LedgerUnreadable,
@@ -97,10 +101,8 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option(
-    "--simulated", "mode", flag_value="simulated", default=True, help="Against the simulator (default)."
-)
-@click.option("--live", "mode", flag_value="live", help="Against the real exchanges' public data.")
+@click.option("--simulated", is_flag=True, help="Against the simulator (default).")
+@click.option("--live", is_flag=True, help="Against the real exchanges' public data.")
 @click.option(
     "--capture",
     "captures",
@@ -114,7 +116,9 @@ def cli() -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the simulated market.")
 @click.option("--faults", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Fault script.")
 def up(
-    mode: str,
+    *,
+    simulated: bool,
+    live: bool,
     captures: tuple[Path, ...],
     speed: float | None,
     seconds: float | None,
@@ -123,28 +127,27 @@ def up(
     faults: Path | None,
 ) -> None:
     """Run the whole platform on this machine, in the foreground; at the end drain and verify."""
+    if simulated + live + bool(captures) > 1:
+        raise click.UsageError("--simulated, --live and --capture exclude each other.")
+    if speed is not None and live:
+        raise click.UsageError("--speed is for simulated markets and recorded sessions.")
     settings = settings_from()
-    if speed is not None and mode == "live" and not captures:
-        raise click.UsageError(
-            "--speed is for simulated markets and recorded sessions; a live market has its own."
-        )
+    _check(settings)
+    clock = None
     if captures:
         settings, clock, exchanges = _replay(settings, [describe(path) for path in captures], speed or 1.0)
-    elif mode == "simulated":
+    elif not live:
         clock = _simulated(settings, speed or SIMULATED_SPEED)
-    else:
-        clock = None
     options = Options(
         exchanges=exchanges or tuple(sorted(EXCHANGES)),
-        simulated=mode == "simulated",
+        simulated=not live,
         captures=tuple(path.absolute() for path in captures),
         seconds=seconds,
         seed=seed,
         faults=faults.absolute() if faults else None,
     )
-    _check(settings)
     stop = _stop_on_signals()
-    with servers(settings) as (database_url, redis_url, kept):
+    with servers(settings) as (database_url, redis_url, kept), RunFile(settings.data_folder, LEADER):
         migrate.upgrade(database_url)
         surroundings = Surroundings(
             data_folder=settings.data_folder.absolute(),
@@ -157,6 +160,8 @@ def up(
         with StatusScreen(console) as screen:
             outcome = run_platform(options, surroundings, screen, stop)
         print_verification(console, outcome.verification)
+    if captures:
+        console.print(f"The replay's data lie in {settings.data_folder}: add --replay to status and verify.")
     sys.exit(0 if outcome.good else 1)
 
 
@@ -175,7 +180,7 @@ def _replay(
     settings: Settings, captures: list[Capture], speed: float
 ) -> tuple[Settings, MarketClock, tuple[str, ...]]:
     """A replay has a data folder and a selection of its own: old sessions do not mix with the live market."""
-    folder = settings.data_folder / "replay"
+    folder = settings.data_folder / REPLAY
     selection = folder / "instruments.toml"
     write_selection(captures, selection)
     own = msgspec.structs.replace(settings, data_folder=folder, instruments_file=selection)
@@ -199,6 +204,7 @@ def _environment(
         "DATA_FOLDER": str(settings.data_folder.absolute()),
         "INSTRUMENTS_FILE": str(settings.instruments_file.absolute()),
         "MARKET_CLOCK": clock.to_text() if clock else settings.market_clock,
+        "METRICS_PORT": "0",  # one port cannot serve them all
     }
 
 
@@ -209,12 +215,23 @@ def _stop_on_signals() -> threading.Event:
     return stop
 
 
+_of_replay = click.option("--replay", is_flag=True, help="Of the data that replays recorded.")
+
+
+def _settings(*, replay: bool) -> Settings:
+    settings = settings_from()
+    if not replay:
+        return settings
+    return msgspec.structs.replace(settings, data_folder=settings.data_folder / REPLAY)
+
+
 @cli.command()
 @click.option("--watch", is_flag=True, help="Redraw every second until Ctrl-C.")
+@_of_replay
 @click.option("--json", "as_json", is_flag=True)
-def status(*, watch: bool, as_json: bool) -> None:
+def status(*, watch: bool, replay: bool, as_json: bool) -> None:
     """One screen: exchanges, instruments, streams, processes. Exit code 1 when something is unhealthy."""
-    settings = settings_from()
+    settings = _settings(replay=replay)
     with connections(settings) as (connection, bus):
         if watch:
             with StatusScreen(console) as screen:
@@ -231,10 +248,11 @@ def status(*, watch: bool, as_json: bool) -> None:
 
 
 @cli.command()
+@_of_replay
 @click.option("--json", "as_json", is_flag=True)
-def verify(*, as_json: bool) -> None:
+def verify(*, replay: bool, as_json: bool) -> None:
     """Completeness as a proof; exit code 1 on anything missing, duplicated or altered."""
-    settings = settings_from()
+    settings = _settings(replay=replay)
     with database(settings) as connection:
         if as_json:
             verification = prove(connection, settings.data_folder)
@@ -329,10 +347,12 @@ def simulate(arguments: tuple[str, ...]) -> None:
 
 @cli.command()
 def down() -> None:
-    """Stop whatever a killed run left behind in this data folder."""
-    folder = settings_from().data_folder.absolute()
-    stopped = stop_leftovers(folder)
-    stopped += [name for name in ("redis", "postgres") if stop_left_over(folder / name)]
+    """Stop what runs in this data folder, or what a killed run left behind there."""
+    data = settings_from().data_folder.absolute()
+    stopped: list[str] = []
+    for folder in (data, data / REPLAY):
+        stopped += stop_leftovers(folder)
+        stopped += [name for name in ("redis", "postgres") if stop_left_over(folder / name)]
     click.echo(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
 

@@ -14,9 +14,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from trade_platform.domain.market_clock import MarketClock
+
 SCHEMES: Final = {
-    "database_url": ("postgresql://", "postgresql+psycopg://", "postgres://"),
+    "database_url": ("postgresql://", "postgres://"),
     "redis_url": ("redis://", "rediss://", "unix://"),
+    **{f"{key}_websocket_url": ("ws://", "wss://") for key in ("binance_spot", "binance_usdm", "deribit")},
+    **{f"{key}_rest_url": ("http://", "https://") for key in ("binance_spot", "binance_usdm", "deribit")},
 }
 
 
@@ -87,12 +91,21 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
                     f"{variable}_FILE names {path}, which cannot be read ({why}): "
                     "check the path and its permissions."
                 ) from error
+    if "database_url" in given:  # as SQLAlchemy writes it; everything else here wants it plain
+        given["database_url"] = given["database_url"].replace("postgresql+psycopg://", "postgresql://", 1)
     for name, schemes in SCHEMES.items():
         if given.get(name) and not given[name].startswith(schemes):  # its password is not to be shown
             raise SettingsError(
                 f"{name.upper()} must begin with {' or '.join(schemes)}: correct it, "
-                "or unset it to use the embedded server."
+                "or unset it for the default."
             )
+    if clock := given.get("market_clock"):
+        try:
+            MarketClock.from_text(clock)
+        except ValueError as error:
+            raise SettingsError(
+                f"MARKET_CLOCK={clock!r} is no origin/anchor/speed: `up` sets it for its children; unset it."
+            ) from error
     for name, value in given.items():
         try:
             msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)

@@ -30,7 +30,9 @@ def servers(settings: Settings) -> Iterator[tuple[str, str, list[Kept]]]:
             _require(settings.database_url)
         else:
             kept.append(Kept(lambda: start_postgres(folder / "postgres", binaries=settings.postgres_bin)))
-        if not settings.redis_url:
+        if settings.redis_url:
+            _require_redis(settings.redis_url)
+        else:
             kept.append(
                 Kept(
                     lambda: start_redis(
@@ -53,11 +55,24 @@ def _require(database_url: str) -> None:
     """Raises a sentence where the database that a person named does not answer."""
     try:
         psycopg.connect(database_url, connect_timeout=5).close()
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0]
         raise NotHere(
             f"DATABASE_URL does not answer ({reason}): start that server, or unset it for an embedded one."
         ) from error
+
+
+def _require_redis(url: str) -> None:
+    """Raises a sentence where the Redis that a person named does not answer."""
+    client = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        raise NotHere(
+            f"REDIS_URL does not answer ({error}): start that server, or unset it for an embedded one."
+        ) from error
+    finally:
+        client.close()
 
 
 @contextmanager

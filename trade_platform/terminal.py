@@ -16,9 +16,11 @@ from rich.text import Text
 
 from trade_platform.operations.doctor import Finding, Verdict
 from trade_platform.operations.instruments import RecordedInstrument
-from trade_platform.operations.status import InstrumentStatus, Status
+from trade_platform.operations.status import Status
 from trade_platform.operations.verify import InstrumentProof, Verification
 
+OTHER_LINES = 25
+"""What the screen shows besides instruments."""
 PLAIN_SECONDS = 10.0
 """How often a status is printed where the terminal cannot be redrawn."""
 MOST_INSTRUMENTS = 40
@@ -52,7 +54,8 @@ class StatusScreen:
     def show(self, status: Status, note: str = "") -> None:
         """The newest status, with a note of the moment below it."""
         now = time.monotonic()
-        picture = Group(draw_status(status, self._rates(status, now)), Text(f" {note}", style="bold"))
+        most = max(self._console.height - OTHER_LINES, 5) if self._live else MOST_INSTRUMENTS
+        picture = draw_status(status, self._rates(status, now), note=note, most=most)
         if self._live:
             self._live.update(picture, refresh=True)
         elif now - self._printed >= PLAIN_SECONDS:
@@ -71,19 +74,27 @@ class StatusScreen:
         return rates
 
 
-def draw_status(status: Status, rates: dict[tuple[str, str, str], float]) -> Group:
-    """The whole screen."""
-    return Group(_instruments(status.instruments, rates), _streams(status), _line(status))
+def draw_status(
+    status: Status,
+    rates: dict[tuple[str, str, str], float],
+    *,
+    note: str = "",
+    most: int = MOST_INSTRUMENTS,
+) -> Group:
+    """The whole screen: first how it is, so that a short terminal cuts the instruments and nothing else."""
+    return Group(_summary(status, note), _streams(status), _instruments(status, rates, most))
 
 
-def _instruments(instruments: Sequence[InstrumentStatus], rates: dict[tuple[str, str, str], float]) -> Table:
+def _instruments(status: Status, rates: dict[tuple[str, str, str], float], most: int) -> Table:
+    instruments = status.instruments
+    words = {state.exchange: state.status for state in status.states if not state.scope}
     table = _table("Trades held", "instrument")
     for name in ("last price", "held", "per second", "missing"):
         table.add_column(name, justify="right")
-    shown = sorted(instruments, key=lambda one: -one.trades.held)[:MOST_INSTRUMENTS]
+    shown = sorted(instruments, key=lambda one: -one.trades.held)[:most]
     shown.sort(key=lambda one: (one.trades.exchange, one.trades.symbol))
     for exchange, rows in groupby(shown, key=lambda one: one.trades.exchange):
-        table.add_row(Text(exchange, style="bold cyan"))
+        table.add_row(Text(f"{exchange}, {words.get(exchange, 'open')}", style="bold cyan"))
         for one in rows:
             trades = one.trades
             rate = rates.get((trades.exchange, trades.symbol, trades.channel))
@@ -120,22 +131,24 @@ def _streams(status: Status) -> Table:
     return table
 
 
-def _line(status: Status) -> Text:
+def _summary(status: Status, note: str) -> Text:
     text = Text()
+    if note:
+        text.append(f"{note}\n", style="bold")
+    well = sum(process.healthy for process in status.processes)
+    text.append("● ", style="green").append(f"{well} of {len(status.processes)} processes are well\n")
     for process in status.processes:
-        text.append(" ● " if process.healthy else " ✗ ", style="green" if process.healthy else "red bold")
-        text.append(process.name if process.healthy else f"{process.name}: {process.detail}")
-    text.append(
-        f"\n candles: {status.candles:,} complete minutes from our trades, "
-        f"{status.exchange_candles:,} from the exchanges; {status.numbers:,} numbers "
-        "(quotes, tickers, marks …)"
-    )
+        if not process.healthy:
+            text.append(f"✗ {process.name}: {process.detail}\n", style="red bold")
     for state in status.states:
         if state.status != "open":
-            text.append(
-                f"\n {state.exchange} {state.scope} is {state.status} ({state.reason})", style="yellow"
-            )
-    text.append(f"\n gaps noted: {status.gaps:,}   records refused: {status.dead_letters:,}")
+            where = f"{state.exchange} {state.scope}".strip()
+            text.append(f"! {where} is {state.status} ({state.reason})\n", style="yellow")
+    text.append(
+        f"{status.candles:,} complete minutes made of trades, {status.exchange_candles:,} told by exchanges, "
+        f"{status.numbers:,} numbers\n"
+    )
+    text.append(f"{status.gaps:,} gaps noted, {status.dead_letters:,} records refused\n")
     return text
 
 
@@ -175,7 +188,7 @@ def _proof_row(one: InstrumentProof) -> list[str | Text]:
         _count(proof.missing),
         _count(proof.duplicated),
         _count(proof.altered + proof.extra),
-        Text(f"{equal:,}/{minutes:,}", style="green" if equal == minutes else "red bold"),
+        Text(f"{equal:,}/{minutes:,}" if minutes else "–", style="green" if equal == minutes else "red bold"),
     ]
 
 
@@ -223,7 +236,7 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """What the doctor saw."""
     table = Table(header_style="bold")
     for name in ("", "what", "seen", "what to do"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     marks = {Verdict.GOOD: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.BAD: "[red]✗[/]"}
     for finding in findings:
         table.add_row(marks[finding.verdict], finding.what, Text(finding.seen), Text(finding.remedy))

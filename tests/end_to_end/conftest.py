@@ -63,6 +63,11 @@ class Platform:
         """Ctrl-C, then the exit code and everything that was said."""
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)
+        return self.wait(timeout)
+
+    def wait(self, timeout: float = 180) -> tuple[int, str]:
+        """Its exit code and everything that it said, once it ends."""
+        assert self._process is not None
         said, _ = self._process.communicate(timeout=timeout)
         return self._process.returncode, said
 

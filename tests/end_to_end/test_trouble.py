@@ -25,6 +25,8 @@ def sentence(said: str) -> str:
     ("setting", "value", "part"),
     [
         ("METRICS_PORT", "many", "METRICS_PORT"),
+        ("MARKET_CLOCK", "noon", "MARKET_CLOCK"),
+        ("DERIBIT_REST_URL", "deribit.com", "DERIBIT_REST_URL"),
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none", "127.0.0.1"),
         ("REDIS_URL", "redis://127.0.0.1:9/0", "127.0.0.1"),
         ("REDIS_URL", "nonsense", "REDIS_URL"),
@@ -58,6 +60,8 @@ def test_used_wrongly_is_exit_code_2_with_usage(platform: Platform) -> None:
     for arguments in (
         ["up", "--speed", "0.5"],
         ["up", "--exchange", "mtgox"],
+        ["up", "--live", "--simulated"],
+        ["up", "--live", "--speed", "2"],
         ["fly"],
         ["up", "--capture", "nowhere"],
     ):
@@ -74,6 +78,20 @@ def test_a_taken_port_is_named(platform: Platform) -> None:
         run = platform.run("simulate", "--exchange", "deribit", "--port-base", str(port))
     assert run.returncode in (1, 2)
     assert str(port) in sentence(run.stdout + run.stderr)
+
+
+@pytest.mark.timeout(300)
+def test_down_ends_a_platform_that_runs(platform: Platform) -> None:
+    """As the sentence of a second ``up`` on the same folder advises."""
+    platform.start("--simulated", "--speed", "10")
+    platform.await_running("streamer-deribit")
+    platform.until(lambda: platform.held() > 100, "trades flow")
+    down = platform.run("down")
+    assert down.returncode == 0
+    assert "up" in down.stdout
+    code, said = platform.wait()
+    assert code == 0, said + platform.logs()
+    assert platform.run("down").stdout == "nothing was running\n"
 
 
 @pytest.mark.timeout(300)

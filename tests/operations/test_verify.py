@@ -164,6 +164,21 @@ def test_an_altered_candle_is_named_with_both_values(
     assert f"{field} held" in finding.detail
 
 
+def test_the_exchange_s_own_candle_must_be_stored_as_it_was_sent(
+    connection: psycopg.Connection, folder: Path
+) -> None:
+    names = "open, high, low, close, volume, quote_volume, trades, taker_buy_volume, taker_buy_quote_volume"
+    connection.execute(
+        f"""insert into candle (instrument_id, interval, open_time, source, complete, receive_time, {names})
+            select instrument_id, interval, open_time, 'exchange', true, receive_time, {names} from candle"""
+    )
+    assert verify(connection, folder).good
+    connection.execute("update candle set volume = volume + 0.00000001 where source = 'exchange'")
+    verification = verify(connection, folder)
+    assert not verification.good
+    assert [finding.what for finding in verification.findings] == ["exchange candle"]
+
+
 @pytest.mark.parametrize("loss", ["delete from candle", "update candle set complete = false"])
 def test_a_closed_minute_without_a_complete_candle_is_missing(
     connection: psycopg.Connection, folder: Path, loss: str
@@ -215,7 +230,9 @@ def pair(**ours: str) -> CandlePair:
         symbol="X", open_time=0, open="1", high="1", low="1", close="1", volume="3",
         quote_volume="2.12345678", trades=1, taker_buy_volume="1", taker_buy_quote_volume="1",
     )  # fmt: skip
-    return CandlePair(ledger=ledger, ours=tuple(Decimal(value) for value in values.values()), due=True)
+    return CandlePair(
+        ledger=ledger, ours=tuple(Decimal(value) for value in values.values()), theirs=None, due=True
+    )
 
 
 def test_binance_truncates_sums_and_that_alone_is_allowed() -> None:

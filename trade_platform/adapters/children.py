@@ -17,6 +17,9 @@ from trade_platform.adapters.embedded import EmbeddedError, Server
 from trade_platform.adapters.process import Run, read_run, read_runs
 
 _RESTART_LIMIT_SECONDS = 30.0
+_TAIL_BYTES = 64 * 1024
+LEADER = "up"
+"""Name of the process that keeps the others alive."""
 
 
 def running(folder: Path) -> list[Run]:
@@ -55,7 +58,6 @@ class Child:
 
     def start(self) -> None:
         """Start it in its own session, so that a Ctrl-C at the terminal reaches us alone."""
-        self._run_file.unlink(missing_ok=True)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -82,10 +84,11 @@ class Child:
         if code is None or self._stopping or time.monotonic() < self._next_start:
             return None
         self.restarts += 1
-        self._next_start = time.monotonic() + min(0.5 * 2**self.restarts, _RESTART_LIMIT_SECONDS)
-        self.start()
+        self._next_start = time.monotonic() + min(0.5 * 2 ** min(self.restarts, 6), _RESTART_LIMIT_SECONDS)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return f"{self.name} {how} and was started again ({self.last_words()})"
+        said = "" if code < 0 else f" ({self.last_words()})"
+        self.start()
+        return f"{self.name} {how} and was started again{said}"
 
     def terminate(self) -> None:
         """Ask it to stop gracefully."""
@@ -108,10 +111,12 @@ class Child:
     def last_words(self) -> str:
         """The last thing that it said before it ended, as a sentence."""
         try:
-            lines = self.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
+            with self.log_path.open("rb") as log:
+                log.seek(max(self.log_path.stat().st_size - _TAIL_BYTES, 0))
+                lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return "no log"
-        return _sentence(lines[-1]) if lines else "it said nothing"
+        return _sentence(lines[-1].strip()) if lines else "it said nothing"
 
 
 def _sentence(line: str) -> str:
@@ -154,16 +159,24 @@ class Kept:
 
 
 def stop_leftovers(folder: Path, *, seconds: float = 15.0) -> list[str]:
-    """Stop the processes of this data folder that a killed run left behind; their names."""
+    """Stop what runs in this data folder, ``up`` itself first, and what a killed run left; their names."""
     left = running(folder)
+    leaders = [run for run in left if run.name == LEADER]
+    _stop(leaders, seconds=10 * seconds)  # it stops its children itself, in order, and verifies
+    _stop([run for run in running(folder) if run.name != LEADER], seconds=seconds)
     for run in left:
-        os.kill(run.pid, signal.SIGTERM)
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while any(run.alive for run in left) and time.monotonic() < deadline:
-        pause.wait(0.05)
-    for run in left:
-        if run.alive:
-            os.kill(run.pid, signal.SIGKILL)
         (folder / "run" / f"{run.name}.json").unlink(missing_ok=True)
     return [run.name for run in left]
+
+
+def _stop(runs: Sequence[Run], *, seconds: float) -> None:
+    for run in runs:
+        if run.alive:
+            os.kill(run.pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while any(run.alive for run in runs) and time.monotonic() < deadline:
+        pause.wait(0.05)
+    for run in runs:
+        if run.alive:
+            os.kill(run.pid, signal.SIGKILL)

@@ -36,15 +36,17 @@ def describe(path: Path) -> Capture:
         check=False,
     )
     try:
-        return msgspec.json.decode(answer.stdout, type=Capture)
+        capture = msgspec.json.decode(answer.stdout, type=Capture)
     except msgspec.DecodeError:
         said = answer.stderr.decode(errors="replace").strip().splitlines()
         raise CaptureUnusable(said[-1] if said else f"{path} is no recorded session.") from None
+    if not capture.symbols or not capture.channels:
+        raise CaptureUnusable(f"{path} holds no trades, candles, quotes or tickers that could be recorded.")
+    return capture
 
 
 def write_selection(captures: Sequence[Capture], path: Path) -> None:
     """An instruments file that asks for everything that the sessions can feed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tables = [
         "[[record]]\n"
         f"exchange = {_quoted([capture.exchange])[1:-1]}\n"
@@ -52,7 +54,13 @@ def write_selection(captures: Sequence[Capture], path: Path) -> None:
         f"channels = {_quoted(capture.channels)}\n"
         for capture in captures
     ]
-    path.write_text("\n".join(["quote_interval_ms = 1000", *tables]), encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["quote_interval_ms = 1000", *tables]), encoding="utf-8")
+    except OSError as error:
+        raise CaptureUnusable(
+            f"{path} cannot be written ({error.strerror}): set DATA_FOLDER to a folder of yours."
+        ) from error
 
 
 def _quoted(words: Sequence[str]) -> str:

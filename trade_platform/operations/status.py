@@ -9,7 +9,7 @@ import psycopg
 import redis
 
 from trade_platform.adapters.bus import latest_key
-from trade_platform.adapters.children import running
+from trade_platform.adapters.children import LEADER, running
 from trade_platform.adapters.database.overview import (
     HeldTrades,
     StateOfExchange,
@@ -71,7 +71,9 @@ def read_status(connection: psycopg.Connection, bus: redis.Redis, data_folder: P
     held = held_trades(connection)
     return Status(
         processes=[
-            _process_status(record.name, record.pid, record.metrics) for record in running(data_folder)
+            _process_status(record.name, record.pid, record.metrics)
+            for record in running(data_folder)
+            if record.name != LEADER
         ],
         streams=read_streams(connection, bus),
         instruments=[

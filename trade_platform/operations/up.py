@@ -29,6 +29,8 @@ from trade_platform.operations.status import Status, read_status, read_streams
 from trade_platform.operations.verify import Verification, verify
 
 READY_SECONDS = 60.0
+LIVE_SECONDS = 15.0
+"""How long the countdown of ``--seconds`` waits for every real exchange to deliver."""
 DRAIN_SECONDS = 120.0
 STOP_SECONDS = 15.0
 
@@ -58,7 +60,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool
     captures: tuple[Path, ...] = ()
     seconds: float | None = None
-    """Real seconds from the moment when everything is live; None: until stopped."""
+    """Real seconds from the moment when everything is live, or some seconds later where something does
+    not become live (an exchange that cannot be reached); None: until stopped."""
     seed: int = 1
     faults: Path | None = None
 
@@ -167,7 +170,7 @@ class _Platform:
                     f"{child.name} was not ready after {READY_SECONDS:.0f} s; its log is {child.log_path}."
                 )
             if self._stop.wait(0.05):
-                raise UpError("Stopped before everything was up; nothing was lost.")
+                raise UpError("Stopped before everything was up.")
         return record
 
     def watch(self) -> None:
@@ -176,12 +179,13 @@ class _Platform:
         if self._simulator:
             kept.append(self._simulator)
         end: float | None = None
+        live_by = time.monotonic() + (READY_SECONDS if self._options.simulated else LIVE_SECONDS)
         while not self._stop.wait(1.0):
             self._keep_alive(kept)
             self._show(self._moment(end))
             if self._options.captures and self._simulator_says("finished"):
                 return
-            if end is None and self._all_live():
+            if end is None and (self._all_live() or time.monotonic() > live_by):
                 end = time.monotonic() + (self._options.seconds or float("inf"))
             if end is not None and time.monotonic() >= end:
                 return

@@ -129,12 +129,17 @@ def _with_candles(proof: TradeProof, pairs: list[CandlePair]) -> InstrumentProof
 
 
 def candle_findings(exchange: str, pair: CandlePair) -> list[Finding]:
-    """What is wrong with one candle, as sentences."""
+    """What is wrong with one minute, as sentences: with ours, and with the exchange's as we stored it."""
     where = f"minute {pair.ledger.open_time}"
-    if pair.ours is None:
-        missing = [f"{where}: no complete candle is held"] if pair.due else []
-        return [_finding(exchange, pair, detail) for detail in missing]
-    return [_finding(exchange, pair, f"{where}: {detail}") for detail in differences(exchange, pair)]
+    if pair.ours is None and pair.due:
+        found = [("candle", f"{where}: no complete candle is held")]
+    else:
+        found = [("candle", f"{where}: {detail}") for detail in differences(exchange, pair)]
+    found += [("exchange candle", f"{where}: {detail}") for detail in stored_otherwise(pair)]
+    return [
+        Finding(exchange=exchange, symbol=pair.ledger.symbol, what=what, detail=detail)
+        for what, detail in found
+    ]
 
 
 def differences(exchange: str, pair: CandlePair) -> list[str]:
@@ -144,15 +149,26 @@ def differences(exchange: str, pair: CandlePair) -> list[str]:
     is not known: one unit of the eighth decimal is tolerated there. A field that the exchange does not
     report is not compared.
     """
-    if pair.ours is None:
-        return []
+    return _compare(pair.ours, pair, lambda name, ours, theirs: _same(exchange, name, ours, theirs))
+
+
+def stored_otherwise(pair: CandlePair) -> list[str]:
+    """Fields in which the exchange's closed candle was not stored as it was sent; exact in every one."""
+    return _compare(pair.theirs, pair, lambda _, stored, sent: stored == sent)
+
+
+def _compare(
+    held: tuple[Decimal | int | None, ...] | None,
+    pair: CandlePair,
+    same: Callable[[str, Decimal, Decimal], bool],
+) -> list[str]:
     found = []
-    for name, ours in zip(_FIELDS, pair.ours, strict=True):
-        theirs = getattr(pair.ledger, name)
-        if theirs is None:
+    for name, value in zip(_FIELDS, held or (None,) * len(_FIELDS), strict=True):
+        emitted = getattr(pair.ledger, name)
+        if held is None or emitted is None:
             continue
-        if ours is None or not _same(exchange, name, Decimal(ours), Decimal(theirs)):
-            found.append(f"{name} held {ours}, emitted {theirs}")
+        if value is None or not same(name, Decimal(value), Decimal(emitted)):
+            found.append(f"{name} held {value}, emitted {emitted}")
     return found
 
 
@@ -162,7 +178,3 @@ def _same(exchange: str, name: str, ours: Decimal, theirs: Decimal) -> bool:
     if exchange == "deribit":
         return abs(ours - theirs) <= _UNIT
     return ours.quantize(_UNIT, rounding=ROUND_DOWN) == theirs
-
-
-def _finding(exchange: str, pair: CandlePair, detail: str) -> Finding:
-    return Finding(exchange=exchange, symbol=pair.ledger.symbol, what="candle", detail=detail)

@@ -7,15 +7,26 @@ import psycopg
 from trade_platform.domain.model import Instrument, InstrumentKind
 
 _INSTRUMENTS = "select symbol, kind, status from instrument where exchange = %s order by symbol"
-# Coverage counts without touching the trades; the newest whole day, or the running one when it is the first.
+# Coverage counts without touching the trades; only the first and the last of a day are looked up, by key.
 _TRADES_A_DAY = """
 with days as (
-    select instrument_id, channel, day,
-           sum(upper(r) - lower(r)) as held, max(day) over (partition by instrument_id, channel) as newest
+    select instrument_id, channel, day, sum(upper(r) - lower(r)) as held,
+           row_number() over (partition by instrument_id, channel order by day desc) as age
     from coverage, unnest(held) as r group by 1, 2, 3
+),
+spans as (
+    select days.*, extract(epoch from span.last - span.first) as seconds
+    from days, lateral (
+        select min(event_time) as first, max(event_time) as last from trade
+        where trade.instrument_id = days.instrument_id
+          and event_time >= day::timestamp at time zone 'UTC'
+          and event_time < (day + 1)::timestamp at time zone 'UTC'
+    ) span
+    where age <= 2
 )
-select symbol, channel, max(held)::bigint from days join instrument using (instrument_id)
-where exchange = %s and day >= newest - 1 group by 1, 2
+select distinct on (symbol, channel) symbol, channel, (held * 86400 / greatest(seconds, 60))::bigint
+from spans join instrument using (instrument_id)
+where exchange = %s and seconds is not null order by symbol, channel, seconds desc
 """
 
 
@@ -28,7 +39,7 @@ def known_instruments(connection: psycopg.Connection, exchange: str) -> list[Ins
 
 
 def trades_a_day(connection: psycopg.Connection, exchange: str) -> dict[tuple[str, str], int]:
-    """(symbol, channel) → trades held of the fuller of its two newest days."""
+    """(symbol, channel) → trades in 24 hours, from the longer recorded of its two newest days."""
     return {
         (symbol, channel): held for symbol, channel, held in connection.execute(_TRADES_A_DAY, (exchange,))
     }

@@ -43,6 +43,8 @@ class CandlePair(msgspec.Struct, frozen=True, kw_only=True):
     ledger: LedgerCandle
     ours: tuple[Decimal | int | None, ...] | None
     """open, high, low, close, volume, quote_volume, trades, taker_buy_volume, taker_buy_quote_volume."""
+    theirs: tuple[Decimal | int | None, ...] | None
+    """The exchange's own closed candle as we stored it; None where none came."""
     due: bool
     """The ledger has trades before and after the minute: there is no excuse for not holding it."""
 
@@ -119,11 +121,11 @@ _NAMED = """
 select symbol, what, sequence, detail from difference order by symbol, sequence, what limit %(limit)s
 """
 _CANDLES = """
-select instrument.symbol, (extract(epoch from candle.open_time) * 1000000)::bigint,
+select candle.source, instrument.symbol, (extract(epoch from candle.open_time) * 1000000)::bigint,
        open, high, low, close, volume, quote_volume, trades, taker_buy_volume, taker_buy_quote_volume
 from candle join instrument using (instrument_id)
-where instrument.exchange = %(exchange)s and candle.source = 'trade' and candle.interval = '1m'
-  and candle.complete and candle.open_time between %(since)s and %(until)s
+where instrument.exchange = %(exchange)s and candle.interval = '1m' and candle.complete
+  and candle.open_time between %(since)s and %(until)s
 """
 _COVERAGE = """
 select instrument.exchange, instrument.symbol, coverage.channel,
@@ -202,14 +204,15 @@ def pair_candles(
     since = _utc(min(candle.open_time for candle in candles))
     until = _utc(max(candle.open_time for candle in candles))
     rows = connection.execute(_CANDLES, {"exchange": exchange, "since": since, "until": until})
-    ours = {(symbol, open_time): tuple(values) for symbol, open_time, *values in rows}
+    held = {(source, symbol, open_time): tuple(values) for source, symbol, open_time, *values in rows}
     minute = 60 * MICROSECONDS
     for candle in candles:
         if candle.symbol not in spans:
             continue
         yield CandlePair(
             ledger=candle,
-            ours=ours.get((candle.symbol, candle.open_time)),
+            ours=held.get(("trade", candle.symbol, candle.open_time)),
+            theirs=held.get(("exchange", candle.symbol, candle.open_time)),
             due=spans[candle.symbol][0] < candle.open_time
             and candle.open_time + minute <= spans[candle.symbol][1],
         )
