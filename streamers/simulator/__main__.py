@@ -11,11 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from streamers.simulator.assembly import Plan, Remembered, assemble
 from streamers.simulator.capture import UnusableCapture, describe
 from streamers.simulator.faults import UnusableScript
 from streamers.simulator.listing import EXCHANGES
+from streamers.simulator.ports import keep_ports, read_ports
 from streamers.simulator.server import ExchangeServer, pass_time
 from trade_platform.adapters.clock import clock_from_text
 from trade_platform.adapters.logs import configure
@@ -25,13 +27,13 @@ from trade_platform.adapters.process import (
     PortTaken,
     RunFile,
     die_with_parent,
-    read_runs,
     serve_health,
     stop_event,
 )
 from trade_platform.settings import Settings, SettingsError, settings_from
 
 PROCESS_NAME = "simulator"
+log = structlog.get_logger()
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -105,7 +107,7 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         scale=options.time_scale,
     )
     name = settings.process_name or PROCESS_NAME
-    earlier = {run.name: run.urls for run in read_runs(settings.data_folder)}.get(name, {})
+    earlier = read_ports(settings.data_folder)
     remembered = [assemble(plan, exchange, settings.data_folder, clock) for exchange in plan.chosen()]
     tls = None
     if options.tls:
@@ -117,8 +119,9 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         for one in remembered:
             stack.callback(one.close)
         for place, server in enumerate(servers):
-            port = options.port_base + place if options.port_base else _port_of(earlier, server.exchange.key)
+            port = options.port_base + place if options.port_base else earlier.get(server.exchange.key, 0)
             await _open(server, port, fixed=bool(options.port_base))
+        keep_ports(settings.data_folder, {server.exchange.key: server.port for server in servers})
         async with await serve_health(settings.metrics_port, lambda: Health(ok=True)) as health:
             urls = {server.exchange.key: server.urls() for server in servers}
             with RunFile(settings.data_folder, name, metrics=health.url, urls=urls):
@@ -132,12 +135,6 @@ def _remember(remembered: Sequence[Remembered]) -> None:
         one.save()
 
 
-def _port_of(earlier: dict[str, dict[str, str]], exchange: str) -> int:
-    """The port of an earlier life that crashed: clients still know it."""
-    url = earlier.get(exchange, {}).get("rest", "")
-    return int(url.rpartition(":")[2]) if url else 0
-
-
 async def _open(server: ExchangeServer, port: int, *, fixed: bool) -> None:
     try:
         await server.open(port)
@@ -145,6 +142,12 @@ async def _open(server: ExchangeServer, port: int, *, fixed: bool) -> None:
         if not fixed and port:
             await server.close()
             await server.open(0)
+            log.warning(
+                "the port of the earlier life is not free: another one was taken",
+                exchange=server.exchange.key,
+                earlier=port,
+                port=server.port,
+            )
             return
         why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be opened ({error.strerror})"
         raise CannotStart(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from streamers.simulator.capture import Session, exchange_of, read_session
 from streamers.simulator.deribit_floor import DeribitFloor
@@ -23,6 +24,8 @@ from streamers.simulator.spot_floor import SpotFloor
 from streamers.simulator.usdm_floor import UsdmFloor
 from trade_platform.adapters.clock import Clock, ReplayClock
 from trade_platform.adapters.process import CannotStart
+
+log = structlog.get_logger()
 
 FLOORS: dict[str, Callable[..., Floor]] = {
     BINANCE_SPOT: SpotFloor,
@@ -56,17 +59,42 @@ class Remembered:
     def __init__(self, exchange: SimulatedExchange, state_path: Path) -> None:
         self.exchange = exchange
         self._state_path = state_path
+        self._unsaved = False
 
-    def save(self) -> None:
-        """Write the state beside the ledger, whole or not at all."""
+    def write(self) -> None:
+        """Write the state beside the ledger, whole or not at all; raises OSError."""
         part = self._state_path.with_suffix(".part")
         part.write_bytes(msgspec.json.encode(self.exchange.source.memory()))
         part.replace(self._state_path)
 
+    def save(self) -> None:
+        """Write the state, if it can be; that it cannot is said once."""
+        if self.exchange.stalled:
+            return  # it would tell of prints that are in no ledger
+        try:
+            self.write()
+        except OSError as error:
+            if not self._unsaved:
+                log.error(  # noqa: TRY400 (a sentence, not a traceback)
+                    "the state beside the ledger cannot be written: it is tried again every second",
+                    path=str(self._state_path),
+                    error=error.strerror,
+                )
+            self._unsaved = True
+            return
+        self._unsaved = False
+
     def close(self) -> None:
-        self.exchange.ledger.flush()
+        try:
+            self.exchange.ledger.close()
+        except OSError as error:
+            log.error(  # noqa: TRY400 (a sentence, not a traceback)
+                "the ledger could not be written to its end: what it lacks was never said",
+                path=str(self.exchange.ledger.path),
+                error=error.strerror,
+            )
+            return
         self.save()
-        self.exchange.ledger.close()
 
 
 def assemble(plan: Plan, key: str, data_folder: Path, clock: Clock) -> Remembered:
@@ -86,7 +114,7 @@ def assemble(plan: Plan, key: str, data_folder: Path, clock: Clock) -> Remembere
         remembered = Remembered(
             SimulatedExchange(source, hub, ledger, faults=faults, scale=plan.scale), state_path
         )
-        remembered.save()
+        remembered.write()
     except OSError as error:
         what = "there is no space left" if error.errno == errno.ENOSPC else error.strerror
         raise CannotStart(

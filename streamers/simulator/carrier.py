@@ -14,6 +14,8 @@ from streamers.simulator.hub import Abort, Close, Conversation, Instruction, Pin
 BACKLOG = 200_000
 """Texts that may wait for a slow client; beyond it the connection is dropped."""
 CLOSE_SECONDS = 2.0
+DROPPED = 1006
+"""What a connection without a close frame is called; it never stands on the wire."""
 
 
 class Carrier:
@@ -30,6 +32,8 @@ class Carrier:
         self._idle = asyncio.Event()
         self._idle.set()
         self._over = False
+        self.sent_code: int | None = None
+        """With which code we ended it; None while we have not."""
 
     def put(self, one: str | Instruction) -> None:
         """Queue a text or an instruction."""
@@ -101,8 +105,10 @@ class Carrier:
             await self._socket.ping(one.payload)
         elif isinstance(one, Close):
             self._waiting.clear()
+            self.sent_code = one.code
             await self._socket.close(code=one.code, message=one.reason.encode(), drain=False)
         elif isinstance(one, Abort):
             self._waiting.clear()
+            self.sent_code = DROPPED
             if self._request.transport is not None:
                 self._request.transport.abort()

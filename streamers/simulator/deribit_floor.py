@@ -51,6 +51,12 @@ class DeribitFloor(Floor):
             if stream in trade_channels(pit):
                 self.ledger.begin(symbol, "trade", now)
 
+    def abandoned(self, stream: str) -> None:
+        for symbol, pit in self.pits.items():
+            channels = trade_channels(pit)
+            if stream in channels and not any(map(self.hub.wanted, channels)):
+                self.ledger.end(symbol, "trade")
+
     def figure(self, units: int, decimals: int) -> str:
         return plain_units(units, decimals)
 

@@ -62,8 +62,14 @@ def read_faults(path: Path) -> list[Fault]:
             rows = tomllib.loads(text).get("fault", [])
         else:
             rows = [msgspec.json.decode(line) for line in text.splitlines() if line.strip()]
-        return msgspec.convert(rows, list[Fault])
+        faults = msgspec.convert(rows, list[Fault])
     except OSError as error:
         raise UnusableScript(f"The fault script {path} cannot be read: {error.strerror}.") from error
     except (ValueError, msgspec.MsgspecError) as error:
         raise UnusableScript(f"The fault script {path} is not usable: {error}.") from error
+    if not faults:
+        raise UnusableScript(
+            f"The fault script {path} holds no fault: it needs at least one [[fault]] table, "
+            "or one JSON object a line where its name does not end in .toml."
+        )
+    return faults

@@ -104,6 +104,11 @@ class Floor:
             log = self.tape.log(symbol, channel)
             if log.last is None:
                 log.append(msgspec.convert(last, Print))
+            if (symbol, channel) in self.ids:  # numbers of a symbol that was given up stand in no ledger
+                self.ids[symbol, channel] = max(self.ids[symbol, channel], last["sequence"])
+        for symbol, channel, last in memory.get("ended", []):
+            if self.ledger.last.get((symbol, channel), -1) == last:
+                self.ledger.end(symbol, channel)
         if newest > now + PATIENCE:
             raise ClockBehind(
                 f"The ledger of {self.exchange} ends {(newest - now) // SECOND} s after the market clock: "
@@ -122,6 +127,8 @@ class Floor:
         """Let the market move up to ``now``."""
         for stream in self.hub.news():
             self.listened(stream, now)
+        for stream in self.hub.given_up():
+            self.abandoned(stream)
         if now > self.now:
             self.agenda.run(now)
 
@@ -138,6 +145,7 @@ class Floor:
             "ids": [[symbol, channel, last] for (symbol, channel), last in self.ids.items()],
             "prints": [[*key, log.last] for key, log in self.tape.prints.items() if log.last],
             "begun": [[symbol, channel, at] for (symbol, channel), at in self.ledger.begun.items()],
+            "ended": [[symbol, channel, last] for (symbol, channel), last in self.ledger.ended.items()],
         }
 
     def recall(self, memory: Mapping[str, Any]) -> None:
@@ -158,7 +166,11 @@ class Floor:
     # --- what each exchange does its own way ------------------------------------------------------------
 
     def listened(self, stream: str, now: int) -> None:
-        """Somebody heard this stream for the first time: from trades on, the ledger begins."""
+        """Somebody hears this stream, after nobody did: from trades on, the ledger begins."""
+        raise NotImplementedError
+
+    def abandoned(self, stream: str) -> None:
+        """The last one who heard this stream gave it up: of trades, the ledger ends."""
         raise NotImplementedError
 
     def print_order(self, pit: Pit, order: Order) -> None:

@@ -78,8 +78,9 @@ class Hub:
         self._hearers: dict[str, dict[Conversation, None]] = {}
         self._pending: list[Frame] = []
         self.subscribed: dict[str, None] = {}
-        """Every stream that anybody ever heard, in order; new ones are taken by ``news``."""
+        """Every stream that anybody ever heard, in order."""
         self._news: list[str] = []
+        self._given_up: list[str] = []
         self.delivered = 0
         self.silent_until = 0.0
         self.skip = 0
@@ -95,22 +96,37 @@ class Hub:
 
     def refresh(self, conversation: Conversation) -> None:
         """Take over what a conversation is subscribed to now."""
+        self._given_up += self._take_over(conversation)
+
+    def _take_over(self, conversation: Conversation) -> list[str]:
+        """The streams that nobody hears any more."""
+        silent = []
         streams = {stream: None for stream, delivers in conversation.streams.items() if delivers}
         for stream, hearers in list(self._hearers.items()):
             if conversation in hearers and stream not in streams:
                 del hearers[conversation]
                 if not hearers:
                     del self._hearers[stream]
+                    silent.append(stream)
         for stream in streams:
-            self._hearers.setdefault(stream, {})[conversation] = None
-            if stream not in self.subscribed:
+            if stream not in self._hearers:
                 self.subscribed[stream] = None
                 self._news.append(stream)
+            self._hearers.setdefault(stream, {})[conversation] = None
+        return silent
 
     def news(self) -> list[str]:
-        """Streams that were subscribed for the first time since the last call."""
+        """Streams that somebody hears, after nobody did, since the last call."""
         news, self._news = self._news, []
         return news
+
+    def given_up(self) -> list[str]:
+        """Streams whose last hearer said since the last call that it wants them no more.
+
+        A connection that merely ended said no such thing: its client may come back for what it missed.
+        """
+        given_up, self._given_up = self._given_up, []
+        return [stream for stream in given_up if not self.wanted(stream)]
 
     def join(self, conversation: Conversation) -> None:
         self.conversations.add(conversation)
@@ -119,7 +135,7 @@ class Hub:
     def leave(self, conversation: Conversation) -> None:
         self.conversations.discard(conversation)
         conversation.streams.clear()
-        self.refresh(conversation)
+        self._take_over(conversation)
 
     def deliver(self, now: float) -> Iterator[tuple[Conversation, str]]:
         """Hand out what is queued: (connection, text), in order."""

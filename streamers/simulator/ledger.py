@@ -83,6 +83,10 @@ class Ledger:
         """(symbol, channel) → market time from which on every print is written."""
         self.last: dict[tuple[str, str], int] = {}
         """(symbol, channel) → highest sequence written."""
+        self.ended: dict[tuple[str, str], int] = {}
+        """(symbol, channel) that was given up → highest sequence written until then."""
+        self.turned = False
+        """Something began or ended that the state beside the ledger should soon know."""
         self.closed: dict[str, int] = {}
         """Symbol → open time of its newest candle."""
         self._file: int | None = None
@@ -121,7 +125,16 @@ class Ledger:
 
     def begin(self, symbol: str, channel: str, now: int) -> None:
         """From now on every print of this symbol is written."""
-        self.begun.setdefault((symbol, channel), now)
+        if (symbol, channel) not in self.begun:
+            self.begun[symbol, channel] = now
+            self.ended.pop((symbol, channel), None)
+            self.turned = True
+
+    def end(self, symbol: str, channel: str) -> None:
+        """From now on no print of this symbol is written, until it begins again."""
+        if self.begun.pop((symbol, channel), None) is not None:
+            self.ended[symbol, channel] = self.last.get((symbol, channel), -1)
+            self.turned = True
 
     def trade(self, symbol: str, channel: str, one: Print) -> None:
         """Note a print, if anybody ever listened."""
@@ -169,18 +182,29 @@ class Ledger:
         )
 
     def flush(self) -> None:
-        """Hand everything noted to the operating system: a kill of this process cannot lose it any more."""
-        if self._file is not None and self.lines:
-            data = memoryview(b"".join(self.lines))
-            while data:
-                data = data[os.write(self._file, data) :]
-            self.lines.clear()
+        """Hand everything noted to the operating system: a kill of this process cannot lose it any more.
+
+        All of it or, with an OSError, nothing.
+        """
+        if self._file is None or not self.lines:
+            return
+        data, written = memoryview(b"".join(self.lines)), 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            if written:  # a full disk took a part: it will not be said, so it may not stay
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise
+        self.lines.clear()
 
     def close(self) -> None:
-        if self._file is not None:
+        try:
             self.flush()
-            os.close(self._file)
-            self._file = None
+        finally:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
 
     def emitted(self) -> dict[str, int]:
         """Symbol → last sequence; raw trades win where both kinds are written."""

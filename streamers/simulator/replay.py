@@ -66,6 +66,8 @@ class Replay:
         self.now = now
         for stream in self.hub.news():
             self._heard(stream, now)
+        for stream in self.hub.given_up():
+            self._abandoned(stream)
         if not self.begun:
             return
         last = min(self._next + AT_ONCE, len(self._frames))
@@ -133,7 +135,13 @@ class Replay:
         self._awaited.discard(self._plain(stream))
         symbol, kind = split(self.exchange, stream)
         if kind in TRADE_KINDS:
-            self.ledger.begin(symbol, TRADE_KINDS[kind], 0)
+            channel = TRADE_KINDS[kind]
+            self.ledger.begin(symbol, channel, now if (symbol, channel) in self.ledger.ended else 0)
+
+    def _abandoned(self, stream: str) -> None:
+        symbol, kind = split(self.exchange, stream)
+        if kind in TRADE_KINDS and not any(map(self.hub.wanted, self._names(stream))):
+            self.ledger.end(symbol, TRADE_KINDS[kind])
 
     def _say(self, frame: Recorded) -> None:
         symbol, kind = split(self.exchange, frame.stream)

@@ -104,7 +104,8 @@ class ExchangeServer:
             await carrier.run(self.exchange)
         finally:
             del self._carriers[conversation]
-            log.info("client gone", exchange=self.exchange.key, code=socket.close_code)
+            code = carrier.sent_code or socket.close_code
+            log.info("client gone", exchange=self.exchange.key, code=code)
         return socket
 
     async def _state(self, _request: web.Request) -> StreamResponse:
@@ -130,7 +131,7 @@ class ExchangeServer:
 async def pass_time(
     servers: Iterable[ExchangeServer], stop: asyncio.Event, remember: Callable[[], None]
 ) -> None:
-    """Tick every few milliseconds until stopped; now and then have the state remembered."""
+    """Tick every few milliseconds until stopped; remember every second, and when a ledger turns."""
     servers = list(servers)
     loop = asyncio.get_running_loop()
     remembered = loop.time()
@@ -138,7 +139,9 @@ async def pass_time(
         now = loop.time()
         for server in servers:
             server.tick(now)
-        if now - remembered >= REMEMBER_SECONDS:
+        if now - remembered >= REMEMBER_SECONDS or any(server.exchange.ledger.turned for server in servers):
+            for server in servers:
+                server.exchange.ledger.turned = False
             remember()
             remembered = now
         spent = loop.time() - now

@@ -88,6 +88,11 @@ class SpotFloor(Floor):
         if kind in CHANNELS and name.upper() in self.pits:
             self.ledger.begin(name.upper(), CHANNELS[kind], now)
 
+    def abandoned(self, stream: str) -> None:
+        name, _, kind = stream.partition("@")
+        if kind in CHANNELS:
+            self.ledger.end(name.upper(), CHANNELS[kind])
+
     def candle_phase(self, pit: Pit) -> int:
         return pit.some(900, 1900) * MILLISECOND
 

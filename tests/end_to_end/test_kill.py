@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
@@ -41,6 +42,33 @@ def test_every_process_may_be_killed_in_mid_flow(platform: Platform) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_the_simulated_exchanges_may_be_killed_in_mid_flow(platform: Platform) -> None:
+    """They come back where they were known, with the market that they had; everybody finds them again."""
+    platform.start("--simulated", "--speed", "10")
+    for name in VICTIMS:
+        platform.await_running(name)
+    platform.until(lambda: platform.held() > 300, "trades flow before the kill")
+    pid = platform.await_running("simulator")
+    before = platform.running("simulator")
+    os.kill(pid, signal.SIGKILL)
+    platform.await_running("simulator", other_than=pid)
+    after = platform.running("simulator")
+    assert before is not None
+    assert after is not None
+    assert after.urls == before.urls
+    for exchange in after.urls:
+        held = _held(platform, exchange)
+        platform.until(
+            lambda exchange=exchange, held=held: _held(platform, exchange) > held + 20,
+            f"trades of {exchange} flow after the exchange is back",
+        )
+    code, said = platform.stop()
+    assert "simulator was killed by SIGKILL and was started again" in said
+    assert code == 0, said + platform.logs()
+    assert "missing 0, duplicated 0" in said
+
+
+@pytest.mark.timeout(300)
 def test_everything_may_be_killed_at_once_and_the_next_run_goes_on(platform: Platform) -> None:
     """Killing ``up`` ends what it started; a second run takes up where the first was cut off."""
     platform.start("--simulated", "--speed", "10")
@@ -58,3 +86,13 @@ def test_everything_may_be_killed_at_once_and_the_next_run_goes_on(platform: Pla
     assert again.returncode == 0, again.stdout + again.stderr + platform.logs()
     assert platform.held() > cut_off_at
     assert "missing 0, duplicated 0" in again.stdout
+
+
+def _held(platform: Platform, exchange: str) -> int:
+    """Trades of one exchange in PostgreSQL."""
+    with psycopg.connect(platform.database_url) as connection:
+        row = connection.execute(
+            "select count(*) from trade join instrument using (instrument_id) where exchange = %s",
+            (exchange,),
+        ).fetchone()
+    return row[0] if row else 0

@@ -28,6 +28,15 @@ def one(wire: Any) -> Any:
     return one
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.toml", '[[exchange]]\nkey = "deribit"\n'), ("a.jsonl", "\n")]
+)
+def test_a_script_without_a_fault_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UnusableScript, match="holds no fault"):
+        read_faults(tmp_path / name)
+
+
 def test_skipped_frames_stay_in_the_ledger(one: Any, entries: Any, start: int) -> None:
     run(one, start, [Fault(fault="skip", at=5, count=4)])
     written = [e["sequence"] for e in entries(one.exchange, "trade")]

@@ -88,6 +88,41 @@ async def test_a_killed_process_comes_back_on_its_ports_and_continues(tmp_path: 
     assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
 
 
+async def test_the_ports_outlive_a_clean_exit(tmp_path: Path) -> None:
+    with simulator(tmp_path, "--exchange", "binance_spot") as first:
+        urls = first.ready()["urls"]
+    assert not first.run_file.exists()
+    with simulator(tmp_path, "--exchange", "binance_spot", "deribit") as second:
+        assert second.ready()["urls"]["binance_spot"] == urls["binance_spot"]
+
+
+async def test_a_port_that_was_taken_meanwhile_is_replaced_and_said(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (tmp_path / "ledger").mkdir()
+        (tmp_path / "ledger" / "ports.json").write_text(json.dumps({"deribit": port}))
+        process = Process(tmp_path, "--exchange", "deribit")
+        assert not process.ready()["urls"]["deribit"]["rest"].endswith(f":{port}")
+        process.process.terminate()
+        _, said = process.process.communicate(timeout=30)
+    assert "the port of the earlier life is not free" in said
+
+
+async def test_the_close_code_that_was_sent_is_logged(tmp_path: Path) -> None:
+    process = Process(tmp_path, "--exchange", "binance_spot")
+    url = process.ready()["urls"]["binance_spot"]
+    async with aiohttp.ClientSession() as session, session.ws_connect(url["websocket"] + "/ws") as ws:
+        await session.post(url["rest"] + "/simulator/fault", json={"fault": "close", "code": 1012})
+        assert (await ws.receive()).data == 1012
+    process.process.terminate()
+    _, said = process.process.communicate(timeout=30)
+    gone = [line for line in said.splitlines() if "client gone" in line]
+    assert len(gone) == 1
+    assert "1012" in gone[0]
+
+
 async def test_pings_with_payload_and_closes_reach_the_client(tmp_path: Path) -> None:
     with simulator(tmp_path, "--exchange", "binance_spot", "--time-scale", "0.01") as process:
         urls = process.ready()["urls"]["binance_spot"]
@@ -145,6 +180,7 @@ async def test_tls(tmp_path: Path) -> None:
     [
         (["--exchange", "binance_spot", "--port-base"], "is in use"),
         (["--faults", "absent.toml"], "absent.toml cannot be read"),
+        (["--faults", "config/instruments.toml"], "config/instruments.toml holds no fault"),
         (["--capture", "absent.jsonl"], "absent.jsonl cannot be read"),
         (["--describe", "absent.jsonl"], "absent.jsonl cannot be read"),
         (["--exchange", "mtgox"], "invalid choice"),
