@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from redis import Redis
 
+from trade_platform.adapters.embedded import Server
 from trade_platform.adapters.redis_reader import (
     MOST_ENTRIES,
     TARGET_RECORDS,
@@ -90,6 +91,29 @@ def test_what_is_stored_is_trimmed_at_last(client: Redis) -> None:
         pipeline.xadd(STREAM, {"data": b"x"}, id=f"{n}-0")
     pipeline.execute()
     assert StreamReader(client, STREAM, "0-0").trim("2000-0", 0) > 1500
+
+
+def test_level_with_the_stream_the_window_ends_by_redis_own_clock(client: Redis) -> None:
+    """The position may stand still for ever: a full Redis takes no entry that would move it."""
+    add(client, *(f"{n}-0" for n in range(1, 2001)))
+    reader = StreamReader(client, STREAM, "0-0")
+    assert reader.trim("2000-0", 900) == 0
+    assert 0 < reader.trim("1000-0", 900, level=True) < 1000, "never beyond the position"
+    assert reader.trim("2000-0", 900, level=True) > 500
+    newest = [client.xadd(STREAM, {"data": b"x" * 10}) for _ in range(500)][-1]
+    reader.trim(newest.decode(), 900, level=True)  # type: ignore[union-attr]
+    assert client.xlen(STREAM) >= 500, "within the window"
+
+
+def test_memory_is_short_near_its_limit(redis_server: Callable[..., Server]) -> None:
+    with connect_redis(redis_server("short").url) as client:
+        reader = StreamReader(client, STREAM, "0-0")
+        client.config_set("maxmemory", "0")
+        assert not reader.is_short_of_memory(), "no limit"
+        client.config_set("maxmemory", "1gb")
+        assert not reader.is_short_of_memory()
+        client.config_set("maxmemory", "1")
+        assert reader.is_short_of_memory()
 
 
 @pytest.mark.parametrize(("a", "b"), [("1-9", "1-10"), ("9-0", "10-0"), ("5", "5-1")])

@@ -123,3 +123,11 @@ def test_the_budget_refills_with_time_and_makes_requests_wait_in_order() -> None
     budget.be_quiet(5)
     budget.be_quiet(3)
     assert budget.wait_seconds(1) == pytest.approx(5)
+
+
+async def test_a_long_quiet_is_said_and_not_slept(server: str) -> None:
+    async with client(server) as rest:
+        rest.budget.be_quiet(3600)
+        with pytest.raises(RestUnavailable, match=r"fictional asked for quiet until \d{4}-.* UTC\."):
+            await rest.fetch(Request(path="/echo"))
+        assert rest.requests == 0

@@ -21,10 +21,12 @@ from tests.processors.feeding import (
     trade,
 )
 from trade_platform.adapters.bus import Entry
+from trade_platform.adapters.database.bars import compute_bars
 from trade_platform.adapters.database.connection import Connection, connect
 from trade_platform.adapters.database.positions import PositionMoved
 from trade_platform.adapters.database.times import moment
 from trade_platform.domain.model import (
+    DAY,
     MICROSECONDS,
     MINUTE,
     Channel,
@@ -272,3 +274,37 @@ def test_the_exchange_of_an_entry_is_what_counts(feeder: Feeder, connection: Con
         ("binance_spot", "BTCUSDT"),
         ("deribit", "BTCUSDT"),
     ]
+
+
+def test_a_kline_of_a_day_without_trades_is_stored(feeder: Feeder, connection: Connection) -> None:
+    """Just after midnight on a fresh database: the last kline of the day before has no partition."""
+    midnight = NOON // DAY * DAY
+    feeder.apply(entry([trade(101, midnight)]))
+    applied = feeder.apply(entry([kline(midnight - MINUTE, trades=7, first_id=94, last_id=100)], 2))
+    assert applied.rows["candle"] == 1
+    assert [row[3] for row in tables(connection)["candle"]] == ["exchange"]
+
+
+def test_a_quantity_unit_changes_after_the_newest_day_was_dropped(
+    feeder: Feeder, connection: Connection
+) -> None:
+    """There is no running minute; what is left of the trades makes its minutes anew."""
+    feeder.apply(entry([trade(1), trade(2, NOON + MINUTE)]), entry([trade(3, NOON + DAY)], 2))
+    feeder.close_all()
+    [name] = (
+        connection.execute("SELECT tableoid::regclass::text FROM trade WHERE sequence = 3").fetchone() or ()
+    )
+    connection.execute(f"DROP TABLE {name}")
+    feeder.load()
+    feeder.apply(entry([Instrument(symbol="BTCUSDT", quantity_unit=QuantityUnit.QUOTE)], 3))
+    quote = "SELECT quote_volume FROM candle WHERE source = 'trade' AND trades > 0 ORDER BY open_time"
+    assert connection.execute(quote).fetchall()[:2] == [(Decimal("0.25"),), (Decimal("0.25"),)]
+
+
+def test_mixed_minutes_without_a_running_one_count_the_aggregate_trades(
+    feeder: Feeder, connection: Connection
+) -> None:
+    feeder.apply(entry([trade(1), trade(2, flags=1, quantity=Decimal(4))]))
+    minute = (1, NOON)
+    computed = compute_bars(connection, [minute], {1: QuantityUnit.BASE}, {})
+    assert computed[minute].bar.volume == 4

@@ -10,6 +10,7 @@ from redis import Redis
 from tests.processors.feeding import EXCHANGE, NOON, Feeder, entry, kline, number, trade
 from trade_platform.adapters.bus import latest_key
 from trade_platform.domain.model import Metric, Record
+from trade_platform.processors import latest
 from trade_platform.processors.latest import PACE_SECONDS, Latest, RunningCandle
 
 KEY = latest_key(EXCHANGE, "BTCUSDT")
@@ -87,3 +88,13 @@ def test_a_backlog_shows_nothing_until_it_is_caught_up(shown: Shown) -> None:
     assert shown.feeder.refresh() == 1
     assert shown.flush(0.0) == 1
     assert shown.field("candle") is not None
+
+
+def test_what_redis_refuses_is_tried_later_and_bounded(shown: Shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latest, "MOST_PENDING", 1)
+    running = shown.feeder.lane.running
+    shown.take(number(symbol="ETHUSDT"), number(symbol="BTCUSDT"))
+    shown.latest.put_off(0.0)
+    assert shown.latest.seconds_until_due(running, 0.0) == latest.REFUSED_SECONDS
+    assert shown.flush(0.0) == 0
+    assert shown.flush(latest.REFUSED_SECONDS) == 1

@@ -19,6 +19,8 @@ TARGET_RECORDS: Final = 20_000
 MOST_ENTRIES: Final = 4_000
 FIRST_ENTRIES: Final = 64
 ANSWER_SECONDS: Final = 10.0
+FULL: Final = 0.85
+"""Of maxmemory: beyond it, room is worth more than stored entries."""
 
 
 class WrongRedisUrl(Exception):
@@ -103,15 +105,33 @@ class StreamReader:
             last.decode() if isinstance(last, bytes) else str(last), info["entries-added"], info["length"]
         )
 
-    def trim(self, position: str, window_seconds: float) -> int:
+    def trim(self, position: str, window_seconds: float, *, level: bool = False) -> int:
         """Drop what lies more than the window behind a *stored* position; returns how many entries.
 
+        ``level``: nothing comes after the position, which may stand still for long (a full Redis takes no
+        entry): the window is counted from now then, by Redis' own clock, and the position is the limit.
         Approximate trimming drops whole nodes only, so it stops short of the mark and never goes beyond.
         """
-        mark = milliseconds_of(position) - round(window_seconds * 1000)
-        if mark <= 0:
+        end = self._now() if level else milliseconds_of(position)
+        mark = f"{max(0, end - round(window_seconds * 1000))}-0"
+        if comes_before(position, mark):
+            mark = position
+        if mark == "0-0":
             return 0
-        return int(self._client.xtrim(self._stream, minid=f"{mark}-0", approximate=True))
+        return int(self._client.xtrim(self._stream, minid=mark, approximate=True))
+
+    def is_short_of_memory(self) -> bool:
+        """Redis will soon refuse entries; never where it has no limit, or does not tell."""
+        try:
+            info: Any = self._client.info("memory")
+        except ResponseError:
+            return False
+        limit = int(info.get("maxmemory", 0))
+        return limit > 0 and int(info["used_memory"]) > FULL * limit
+
+    def _now(self) -> int:
+        seconds, microseconds = self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def milliseconds_of(entry_id: str) -> int:

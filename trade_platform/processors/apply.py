@@ -111,8 +111,11 @@ def apply(connection: Connection, lane: Lane, readings: Sequence[Reading], *, fo
 def prepare(connection: Connection, lane: Lane, batches: Iterable[Batch]) -> None:
     """Before the transaction: the partitions that it writes to. Raises DayRefused."""
     for batch in batches:
-        if batch.of(Trade):
-            lane.partitions.ensure(connection, "trade", trades.days_of_trades(batch.of(Trade)))
+        days = trades.days_of_trades(batch.of(Trade))
+        # A closed kline makes us look at its minute's trades, which may be of a day that has none yet.
+        days |= {day_of(kline.open_time) for kline in batch.of(Candle) if kline.closed}
+        if days:
+            lane.partitions.ensure(connection, "trade", days)
         if batch.of(Number):
             lane.partitions.ensure(connection, "number", numbers.days_of_numbers(batch.of(Number)))
         for listened in (batch.of(Number), batch.of(Candle)):
@@ -200,13 +203,15 @@ def _store_trades(
 ) -> Counter[str]:
     """Trades, their coverage, and the minutes that they, the klines or a changed unit touch."""
     lane.seed(connection, exchange)
-    own = lane.directory.resolve(connection, exchange, batch.symbols)
+    listed_anew = {one.symbol for one in batch.by_kind.get(Instrument, ())} if changed else set()
+    own = lane.directory.resolve(connection, exchange, batch.symbols | listed_anew)
+    # Not of the running minutes: an instrument whose newest day was dropped has none.
+    unit_of = {listed.instrument_id: listed.unit for listed in own.values()}
     closed, begun = set(changed), set[bars.Key]()
     rows: Counter[str] = Counter()
     if batch.of(Trade):
         written = trades.write_trades(connection, _by_instrument(batch.of(Trade), own), lane.coverage_begun)
         rows += Counter(trade=written.rows, duplicate=written.duplicates)
-        unit_of = {listed.instrument_id: listed.unit for listed in own.values()}
         for instrument_id, new in _merged(written).items():
             touched = lane.running.add(exchange, unit_of[instrument_id], instrument_id, new, fold=fold)
             closed |= touched.closed
@@ -221,8 +226,8 @@ def _store_trades(
         closed |= again - candles.proven(connection, again)
         lane.running.mark_written(again)
     if closed:
-        units, channels = lane.running.units(closed), lane.running.channels(closed)
-        rows["candle"] += minutes.materialise(connection, closed, begun - closed, units, channels)
+        channels = lane.running.channels(closed)
+        rows["candle"] += minutes.materialise(connection, closed, begun - closed, unit_of, channels)
     if empty:
         rows["candle"] += minutes.fill_empty(connection, {key: _said(closing[key]) for key in empty})
     return rows

@@ -8,11 +8,17 @@ from datetime import date
 from typing import Final
 
 import structlog
+from redis.exceptions import ResponseError
 
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.database.connection import REFUSALS, Connection, sentence
 from trade_platform.adapters.database.partitions import ensure_ahead
-from trade_platform.adapters.database.positions import BEGINNING, forget_producers, move_position
+from trade_platform.adapters.database.positions import (
+    BEGINNING,
+    forget_producers,
+    make_durable,
+    move_position,
+)
 from trade_platform.adapters.database.times import day_of
 from trade_platform.adapters.redis_reader import (
     Read,
@@ -28,6 +34,7 @@ from trade_platform.processors.latest import Latest
 from trade_platform.processors.meters import Meters
 from trade_platform.processors.plan import Plan
 from trade_platform.processors.reading import Reading, read_entry, refused_whole
+from trade_platform.processors.wrong_clock import check_clock
 
 PATIENCE_SECONDS: Final = 0.25
 """Longest wait for entries; a stop and a due minute wait no longer than this."""
@@ -57,18 +64,20 @@ class Drain:
         self._known_at: tuple[int, int] | None = None
         """(entries that Redis ever added, entries that we took) when we were level with the stream."""
         self._taken = 0
+        self._short_of_memory = False
         self.lag_seconds = 0.0
 
     def turn(self) -> None:
-        """Read once and do all that follows; raises RedisError, psycopg.Error, PositionMoved."""
+        """Read once and do all that follows; raises RedisError, psycopg.Error, PositionMoved, ClockBehind."""
         self._align()
         read = self._reader.read(self._patience())
         if read.entries:
             self._take(read)
         if not read.full:
             self._close_minutes()
-        self._latest.flush(self.lane.running, self._clock.monotonic())
-        self._keep_house()
+        # Before the cache is written: a full Redis refuses that, and only trimming makes room in it.
+        self._keep_house(level=not read.entries)
+        self._show_latest()
 
     def lost_redis(self) -> None:
         """Redis failed: look at it anew before reading on."""
@@ -132,8 +141,9 @@ class Drain:
             yield apply(self._connection, self.lane, readings, fold=fold)
             return
         except REFUSALS as error:
+            self.lane = self._load()
+            check_clock(self.lane.partitions.last(), readings)
             self._log.warning("PostgreSQL refused records; they are singled out.", reason=sentence(error))
-        self.lane = self._load()
         remaining = isolate(self._connection, self.lane, readings)
         try:
             yield apply(self._connection, self.lane, remaining)
@@ -159,18 +169,38 @@ class Drain:
         if running.behind():
             refresh_running(self._connection, self.lane)
 
-    def _keep_house(self) -> None:
+    def _show_latest(self) -> None:
+        now = self._clock.monotonic()
+        try:
+            self._latest.flush(self.lane.running, now)
+        except ResponseError:  # a cache: what Redis does not take must not hold up what PostgreSQL takes
+            self._meters.latest_refused.inc()
+            self._latest.put_off(now)
+
+    def _keep_house(self, *, level: bool) -> None:
         now = time.monotonic()
-        if now >= self._look_at:
+        if now >= min(self._look_at, self._trim_at):
             self._look_at = now + LOOK_SECONDS
             self._measure_lag(now)
-        if now >= self._trim_at:
+        if now >= self._trim_at and self._aligned:  # what a replaced Redis holds may be new to us
             self._trim_at = now + TRIM_SECONDS
-            self._meters.trimmed.inc(self._reader.trim(self.lane.position, self._plan.window_seconds))
+            self._trim(level=level)
         if now >= self._daily_at:
             self._daily_at = now + DAY_SECONDS
             ensure_ahead(self._connection)
             forget_producers(self._connection, self._plan.stream)
+
+    def _trim(self, *, level: bool) -> None:
+        """Behind what is stored for good: a crash of PostgreSQL may take its last commits."""
+        short = self._reader.is_short_of_memory()
+        if short and not self._short_of_memory:
+            self._log.warning(
+                "Redis is nearly full: entries that are stored leave the stream before their window ends."
+            )
+        self._short_of_memory = short
+        window = 0.0 if short else self._plan.window_seconds
+        make_durable(self._connection, self._plan.stream, self.lane.position)
+        self._meters.trimmed.inc(self._reader.trim(self.lane.position, window, level=short or level))
 
     def _measure_lag(self, now: float) -> None:
         end = self._reader.end()

@@ -14,6 +14,7 @@ from redis import RedisError
 
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.database.connection import (
+    ClockBehind,
     Connection,
     SchemaBehind,
     connect,
@@ -44,6 +45,7 @@ class Engine:
         self._log = structlog.get_logger().bind(stream=plan.stream)
         self._database = Outage("PostgreSQL")
         self._redis = Outage("Redis")
+        self._wrong_clock = Outage("The clock")
         self._drain: Drain | None = None
         self._turned = time.monotonic()
         self._role = "starting"
@@ -66,7 +68,7 @@ class Engine:
 
     def health(self) -> Health:
         """For /healthz; asked from another thread."""
-        reason = self._database.reason or self._redis.reason
+        reason = self._database.reason or self._redis.reason or self._wrong_clock.reason
         silent = time.monotonic() - self._turned
         if not reason and silent > STUCK_SECONDS:
             reason = f"the loop has not turned for {silent:.0f} s"
@@ -94,9 +96,13 @@ class Engine:
                     self._meters.outages.inc()
                     drain.lost_redis()
                     self.stopping.wait(self._redis.begins(sentence(error)))
+                except ClockBehind as error:
+                    self._redis.ends()
+                    self.stopping.wait(self._wrong_clock.begins(sentence(error)))
                 else:
                     self._redis.ends()
-            with suppress(RedisError, OSError):  # a cache: what Redis does not take now, expires
+                    self._wrong_clock.ends()
+            with suppress(RedisError, OSError, ClockBehind):  # a cache: what Redis does not take now, expires
                 drain.finish()
 
     def _own(self, connection: Connection) -> bool:

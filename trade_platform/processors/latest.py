@@ -24,6 +24,10 @@ EXPIRY_SECONDS: Final = 300
 PACE_SECONDS: Final = 0.1
 """Between two writes: at most ten a second per instrument."""
 
+REFUSED_SECONDS: Final = 1.0
+MOST_PENDING: Final = 5_000
+"""Instruments that wait to be shown while Redis refuses."""
+
 Name: TypeAlias = tuple[str, str]
 """(exchange, symbol)."""
 
@@ -96,6 +100,12 @@ class Latest:
         self._pending = {}
         self._not_before = now + PACE_SECONDS
         return written
+
+    def put_off(self, now: float) -> None:
+        """Redis refused it (it is full): try again later, with what there is room to keep here."""
+        self._not_before = now + REFUSED_SECONDS
+        for name in list(self._pending)[:-MOST_PENDING]:
+            del self._pending[name]
 
     def _take_bars(self, running: RunningMinutes) -> None:
         for one in running.take_changed():

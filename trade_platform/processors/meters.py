@@ -32,6 +32,7 @@ class Meters:
         self.dead_letters = counter("dead_letters", "Entries and records that could not be stored")
         self.outages = counter("outages", "Times that PostgreSQL or Redis went away")
         self.trimmed = counter("trimmed_entries", "Entries dropped from the stream after their window")
+        self.latest_refused = counter("latest_refused", "Writes of the latest values that Redis refused")
         self.lag_entries = gauge("lag_entries", "Entries in the stream that are not stored yet")
         self.lag_seconds = gauge("lag_seconds", "Age of the newest entry less that of the newest stored")
         self.position_age = gauge("position_age_seconds", "Seconds since the position moved")

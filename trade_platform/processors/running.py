@@ -78,8 +78,12 @@ class RunningMinutes:
         return {instrument_id: self._by_instrument[instrument_id].unit for instrument_id, _ in keys}
 
     def channels(self, keys: Iterable[Key]) -> dict[int, Channel]:
-        """Of these minutes' instruments."""
-        return {instrument_id: self._by_instrument[instrument_id].channel for instrument_id, _ in keys}
+        """Of these minutes' instruments, as far as they have a running minute."""
+        return {
+            instrument_id: self._by_instrument[instrument_id].channel
+            for instrument_id, _ in keys
+            if instrument_id in self._by_instrument
+        }
 
     def add(
         self, exchange: str, unit: QuantityUnit, instrument_id: int, trades: Sequence[Trade], *, fold: bool

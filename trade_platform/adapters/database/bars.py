@@ -96,11 +96,15 @@ def compute_bars(
     units: Mapping[int, QuantityUnit],
     channels: Mapping[int, Channel],
 ) -> dict[Key, Computed]:
-    """The minutes that have trades; where both channels traded, ``channels`` says which counts."""
+    """The minutes that have trades; where both channels traded, ``channels`` says which counts.
+
+    Aggregate trades do where it says nothing.
+    """
     found = _compute(connection, minutes, units, {})
     mixed = {key for key, computed in found.items() if computed.mixed}
     if mixed:
-        found.update(_compute(connection, mixed, units, channels))
+        counting = {key[0]: found[key].channel for key in mixed} | dict(channels)
+        found.update(_compute(connection, mixed, units, counting))
     return found
 
 

@@ -35,6 +35,10 @@ class DayRefused(Exception):
     """A record's day lies outside of what can be recorded."""
 
 
+class ClockBehind(Exception):
+    """All that comes lies in our future: our clock is wrong, not the records. The sentence says so."""
+
+
 REFUSALS: Final = (psycopg.DataError, psycopg.IntegrityError, OverflowError, DayRefused)
 """The rows themselves are wrong: the same rows would be refused again."""
 

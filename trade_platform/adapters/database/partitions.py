@@ -75,9 +75,13 @@ class Partitions:
         self._today = today
         self._known: dict[str, set[date]] = {relation: set() for relation in PARTITIONED}
 
+    def last(self) -> date:
+        """The latest day that is recorded, by our clock."""
+        return self._today() + timedelta(days=AHEAD_DAYS)
+
     def check(self, days: Iterable[date]) -> None:
         """Raises DayRefused for what can only be a wrong clock."""
-        last = self._today() + timedelta(days=AHEAD_DAYS)
+        last = self.last()
         for day in days:
             if not EARLIEST <= day <= last:
                 raise DayRefused(f"the day {day} lies outside of what is recorded ({EARLIEST} to {last})")

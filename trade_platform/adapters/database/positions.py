@@ -16,6 +16,7 @@ _POSITION = "SELECT entry_id FROM stream_position WHERE stream = %s"
 _MOVE = """
 UPDATE stream_position SET entry_id = %s, updated_at = clock_timestamp() WHERE stream = %s AND entry_id = %s
 """
+_TOUCH = "UPDATE stream_position SET updated_at = updated_at WHERE stream = %s AND entry_id = %s"
 _PRODUCERS = "SELECT producer, n, seen_at, unbroken_since FROM producer_position WHERE stream = %s"
 _SAVE = """
 INSERT INTO producer_position (stream, producer, n, seen_at, unbroken_since)
@@ -56,6 +57,20 @@ def move_position(connection: Connection, stream: str, before: str, after: str) 
     """Compare and set; raises PositionMoved."""
     if connection.execute(_MOVE, (after, stream, before)).rowcount != 1:
         raise PositionMoved(f"the position of {stream} is not {before} any more: another process moved it")
+
+
+def make_durable(connection: Connection, stream: str, position: str) -> None:
+    """Wait until the disk holds everything up to this stored position; raises PositionMoved.
+
+    A commit that waits for the disk takes along what was committed before it without waiting. It has to
+    write something for that.
+    """
+    with connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit = on")
+        if connection.execute(_TOUCH, (stream, position)).rowcount != 1:
+            raise PositionMoved(
+                f"the position of {stream} is not {position} any more: another process moved it"
+            )
 
 
 def load_producers(connection: Connection, stream: str) -> dict[str, Progress]:
