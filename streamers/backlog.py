@@ -51,6 +51,11 @@ class Backlog:
     def __bool__(self) -> bool:
         return bool(self._memory) or not self.spool.empty
 
+    @property
+    def only_in_memory(self) -> bool:
+        """There is something that neither Redis nor the disk has."""
+        return bool(self._memory)
+
     def add(self, parcel: Parcel) -> bool:
         """At the end; False where there is no room, neither in memory nor on disk."""
         if not self.spooling and self.records + parcel.records > self._limit and not self.spill():
@@ -78,6 +83,11 @@ class Backlog:
         self._memory.clear()
         self.records = 0
         return True
+
+    def keep_first(self, parcels: Iterable[Parcel]) -> bool:
+        """The end of the process: on disk before all that waits; False where the disk does not take it."""
+        payloads = [msgspec.msgpack.encode(parcel) for parcel in parcels]
+        return not payloads or self.spool.prepend(payloads)
 
     def portion(self) -> list[Parcel]:
         """The oldest, as many as one flush carries."""
@@ -108,6 +118,8 @@ class Backlog:
     def _confirm_on_disk(self, count: int) -> None:
         while count:
             peeked = min(count, len(self.spool.peek(PORTION_BYTES)))
+            if not peeked:
+                break  # damaged since
             self.spool.confirm(peeked)
             count -= peeked
 

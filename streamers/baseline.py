@@ -2,8 +2,9 @@
 
 A trade shows what is missing before it only where a number is known to count from. A symbol that was
 subscribed and has told nothing yet has none: what is traded while its connection, or this process, is
-away would be lost without a trace. So REST is asked once for its newest trade, and that number goes to
-the sequence hash like any other; the trade itself, older than the recording, does not. And where a number
+away would be lost without a trace. So REST is asked once for its newest trade, before the subscription
+where it answers in time, and that number goes to the sequence hash at once; the trade itself, older than
+the recording, does not go to the bus. And where a number
 is known, but the symbol stays silent after a reconnection, the newest trade shows at once whether any
 were missed meanwhile, and not only when the next one comes, tomorrow perhaps.
 """
@@ -11,7 +12,7 @@ were missed meanwhile, and not only when the next one comes, tomorrow perhaps.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -28,6 +29,7 @@ SETTLE_SECONDS = 2.0
 """A symbol that is known to be traded may show by itself where it stands."""
 RETRY_SECONDS = 5.0
 CONCURRENCY = 2
+POLL_SECONDS = 0.02
 
 log = structlog.get_logger()
 
@@ -50,11 +52,11 @@ class Baselines:
         self._clock = clock
         self._behind = behind
         self._asked: set[str] = set()
-        self._symbols: asyncio.Queue[tuple[str, Channel]] = asyncio.Queue()
+        self._symbols: asyncio.Queue[tuple[str, Channel, int | None]] = asyncio.Queue()
 
     def look(self, connection: Connection) -> None:
         """Ask for the symbols of a connection that are acknowledged, and unknown or silent."""
-        if not connection.unverified:
+        if not connection.unverified or not self._publisher.acquainted.is_set():
             return
         now = self._clock.monotonic()
         for subscription in list(connection.session.subscriptions.values()):
@@ -64,11 +66,28 @@ class Baselines:
             settled = now - (subscription.requested_at or now) > SETTLE_SECONDS
             if subscription.messages:
                 del connection.unverified[symbol]
-            elif settled or symbol not in connection.expected:
+            elif settled or field_of(symbol, channel) not in self._publisher.sequences.seen:
                 del connection.unverified[symbol]
-                if (field := field_of(symbol, channel)) not in self._asked:
-                    self._asked.add(field)
-                    self._symbols.put_nowait((symbol, channel))
+                self._ask(symbol, channel)
+
+    async def begin(self, channels: Mapping[str, Channel]) -> None:
+        """Ask for those whose number nobody knows; done when all are known and kept where a restart looks.
+
+        Whoever waits for it may stop waiting: the asking goes on. While Redis did not say what an earlier
+        process reached, nothing is asked: a number of today in its place would hide what lies between.
+        """
+        publisher = self._publisher
+        if not publisher.acquainted.is_set():
+            return
+        unknown = {
+            field_of(symbol, channel): (symbol, channel)
+            for symbol, channel in channels.items()
+            if field_of(symbol, channel) not in publisher.sequences.seen
+        }
+        for symbol, channel in unknown.values():
+            self._ask(symbol, channel)
+        while unknown and (self._asked & unknown.keys() or publisher.backlog.only_in_memory):  # noqa: ASYNC110
+            await asyncio.sleep(POLL_SECONDS)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -78,21 +97,32 @@ class Baselines:
 
     async def _work(self) -> None:
         while True:
-            symbol, channel = await self._symbols.get()
-            newest = await self._newest(symbol, channel)
-            self._asked.discard(field_of(symbol, channel))
+            symbol, channel, known = await self._symbols.get()
+            field, sequences = field_of(symbol, channel), self._publisher.sequences
+            if known is None and field in sequences.seen:
+                newest = None  # it was traded while it waited for its turn, and says all by itself
+            else:
+                newest = await self._newest(symbol, channel)
             if newest is not None:
-                self._compare(symbol, channel, newest)
+                self._publisher.seal()
+                if known is None:
+                    self._begin(symbol, channel, newest)
+                elif sequences.seen.get(field) == known < newest:
+                    self._behind(Missing(symbol, channel, known + 1, newest))
+                    sequences.pass_over(field, newest)  # asked for: nobody else needs to
+            self._asked.discard(field)
 
-    def _compare(self, symbol: str, channel: Channel, newest: int) -> None:
-        self._publisher.seal()
-        sequences, field = self._publisher.sequences, field_of(symbol, channel)
-        if field not in sequences.seen:
-            sequences.begin_at(field, newest)
-        elif newest > sequences.seen[field]:
-            missing = Missing(symbol, channel, sequences.seen[field] + 1, newest)
-            self._behind(missing)
-            sequences.seen[field] = newest  # asked for: nobody else needs to
+    def _ask(self, symbol: str, channel: Channel) -> None:
+        field = field_of(symbol, channel)
+        if field not in self._asked:
+            self._asked.add(field)
+            self._symbols.put_nowait((symbol, channel, self._publisher.sequences.seen.get(field)))
+
+    def _begin(self, symbol: str, channel: Channel, newest: int) -> None:
+        hole = self._publisher.sequences.begin_at(symbol, channel, newest)
+        if hole is not None:
+            self._behind(hole)
+        self._publisher.promise()
 
     async def _newest(self, symbol: str, channel: Channel) -> int | None:
         """The newest sequence, 0 where there never was one, None where REST refuses to tell."""

@@ -6,18 +6,20 @@ server lost. Here a failure ends the connection, and the holder decides what to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from redis.asyncio.connection import Connection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from trade_platform.adapters.bus import Entry, sequence_key
 
 TIMEOUT_SECONDS = 5.0
+PAGE_ENTRIES = 100
+"""Entries that one question is answered with."""
 LAST_FLUSH = "|"
 """Field of the sequence hash: market time of the last flush. No ``symbol|channel`` is so short."""
 
@@ -64,9 +66,18 @@ class BusLink:
         self.connected = False
         await self._connection.disconnect(nowait=True)
 
-    async def last_ids(self, streams: Iterable[str]) -> dict[str, str]:
-        """last-generated-id per stream; ``0-0`` where there is no such stream."""
-        return {stream: await self._last_id(stream) for stream in streams}
+    async def held(self, stream: str, first: str, last: str) -> set[tuple[str, int]]:
+        """Producer and n of the entries between two ids, both included."""
+        held: set[tuple[str, int]] = set()
+        start = first
+        while True:
+            answer = await self._ask("XRANGE", stream, start, last, "COUNT", str(PAGE_ENTRIES))
+            for _, fields in answer:
+                entry = _pairs(fields)
+                held.add((entry.get(b"producer", b"").decode(), int(entry.get(b"n", 0))))
+            if len(answer) < PAGE_ENTRIES:
+                return held
+            start = f"({answer[-1][0].decode()}"
 
     async def sequences(self, exchange: str) -> dict[str, int]:
         """What the hash of the last sequences says."""
@@ -97,17 +108,6 @@ class BusLink:
             raise BusUnavailable(f"Redis at {self.where} refused an entry: {refused[0]}")
         return [answer.decode() for answer in answers[: len(parcels)]]
 
-    async def _last_id(self, stream: str) -> str:
-        try:
-            answer = _pairs(await self._ask("XINFO", "STREAM", stream))
-        except BusUnavailable as error:
-            if isinstance(error.__cause__, ResponseError) and "no such key" in str(error.__cause__):
-                await self.connect()
-                return "0-0"
-            raise
-        identity: bytes = answer[b"last-generated-id"]
-        return identity.decode()
-
     async def _ask(self, *command: str) -> Any:
         return await self._guarded(self._exchange([command]))
 
@@ -135,11 +135,7 @@ def _pairs(answer: Any) -> dict[bytes, Any]:
     return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))
 
 
-def precedes(first: str, second: str) -> bool:
-    """Is the first stream id lower than the second?"""
-    return _parts(first) < _parts(second)
-
-
-def _parts(identity: str) -> tuple[int, int]:
+def order_of(identity: str) -> tuple[int, int]:
+    """Ids of a stream are compared as numbers."""
     time, _, sequence = identity.partition("-")
     return int(time), int(sequence)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 import structlog
 
 from streamers.publisher import Publisher
 from trade_platform.adapters.clock import Clock
-from trade_platform.adapters.rest import RestClient, RestUnavailable
+from trade_platform.adapters.rest import RestClient, RestQuiet, RestUnavailable
 from trade_platform.domain.model import Gap, GapReason, Trade
 from trade_platform.exchanges.session import Exchange, Missing, ProtocolViolation, RestError
 
@@ -66,6 +66,8 @@ class CatchUp:
         now = self._clock.market()
         length = missing.last - missing.first + 1
         readable = length <= MAXIMUM_TRADES and not self._holes.full()
+        if readable:
+            self._publisher.sequences.hold(missing)  # first: the Gap's own parcel takes the promise back
         self._publisher.event(
             Gap(
                 missing.symbol,
@@ -87,7 +89,6 @@ class CatchUp:
             reason=str(hole.reason),
         )
         if readable:
-            self._publisher.sequences.hold(missing)
             self._holes.put_nowait(hole)
         else:
             self.given_up += 1
@@ -101,27 +102,34 @@ class CatchUp:
     async def _work(self) -> None:
         while True:
             hole = await self._holes.get()
-            if not await self._fill(hole.missing):
+            if not await self._fill(hole):
                 self.given_up += 1
                 log.error(
                     "Trades could not be read again: they are left to repair.", symbol=hole.missing.symbol
                 )
                 self._publisher.sequences.release(hole.missing)
 
-    async def _fill(self, missing: Missing) -> bool:
+    async def _fill(self, hole: Hole) -> bool:
         """Publish page by page; the last one carries the promise that the hole held back."""
+        missing = hole.missing
         first, tries = missing.first, 0
         while first <= missing.last:
+            page: list[Trade] = []
             try:
-                trades = await self._page(missing, first)
+                page = await self._page(missing, first)
+            except RestQuiet as error:  # it was not even asked: no try
+                log.info("Re-reading trades has to wait.", symbol=missing.symbol, error=str(error))
+                await asyncio.sleep(self._retry_seconds(TRIES))
+                continue
             except RestError as error:
-                trades = []
                 tries = tries if error.retry else TRIES
                 log.info("Re-reading trades was refused.", symbol=missing.symbol, error=str(error))
             except (RestUnavailable, ProtocolViolation) as error:
-                trades = []
                 log.info("Re-reading trades failed.", symbol=missing.symbol, error=str(error))
-            if trades:
+            if page and page[0].sequence > first and tries >= TRIES:
+                self._pass_over(hole, first, page[0].sequence - 1)
+                first = page[0].sequence
+            if trades := _head(page, first):
                 if trades[-1].sequence == missing.last:
                     self._publisher.sequences.release(missing)
                 self._publisher.publish(trades, self._clock.market())
@@ -134,9 +142,29 @@ class CatchUp:
             tries += 1
         return True
 
+    def _pass_over(self, hole: Hole, first: int, last: int) -> None:
+        """REST tells what comes behind these numbers, and never them."""
+        symbol, channel = hole.missing.symbol, hole.missing.channel
+        now = self._clock.market()
+        since, detail = min(hole.since or now, now), f"{hole.detail} REST leaves it out".strip()
+        self.given_up += 1
+        self._publisher.event(Gap(symbol, channel, GapReason.SEQUENCE, first, last, since, now, detail))
+        log.error("REST leaves out trades.", symbol=symbol, first=first, last=last)
+
     async def _page(self, missing: Missing, first: int) -> list[Trade]:
         request = self._exchange.trades_request(missing.symbol, missing.channel, first, missing.last)
         body = await self._rest.fetch(request)
         trades = self._exchange.parse_trades(body, missing.symbol, missing.channel, self._clock.market())
         within = [trade for trade in trades if first <= trade.sequence <= missing.last]
         return sorted(within, key=lambda trade: trade.sequence)
+
+
+def _head(page: Iterable[Trade], first: int) -> list[Trade]:
+    """The page from its first number on, as far as no number is skipped."""
+    head: list[Trade] = []
+    for trade in page:
+        if trade.sequence == first + len(head):
+            head.append(trade)
+        elif trade.sequence > first + len(head):
+            break
+    return head

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import ssl
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -31,6 +33,12 @@ from trade_platform.exchanges.session import (
 )
 
 TICK_SECONDS = 0.25
+ODD_SECONDS = 60.0
+ODD_MESSAGES = 20
+"""More messages than these that cannot be read, in so long, and the connection is opened anew."""
+ODD_FROM_THE_START = 5
+"""As many, and nothing else so far: this is another protocol."""
+ODD_REPORT_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -56,6 +64,9 @@ class Holder(Protocol):
 
     def missing(self, connection: Connection, missing: Missing) -> None:
         """Trades were jumped over. All that came before them is sealed, none that follows."""
+
+    def odd(self, since: int, until: int, detail: str) -> None:
+        """Messages came in [since, until) that could not be read."""
 
     def event(self, record: Record) -> None:
         """An event passed, and was published."""
@@ -96,6 +107,14 @@ class Connection:
         self._outbox: asyncio.Queue[str] = asyncio.Queue()
         self._errands: asyncio.TaskGroup | None = None
         self._questions: set[asyncio.Task[None]] = set()
+        self._changed: Sequence[Wanted] | None = None
+        """A selection that came before the socket was open."""
+        self.violations = 0
+        """Messages that could not be read."""
+        self._odd_times: deque[float] = deque(maxlen=ODD_MESSAGES + 1)
+        self._odd: tuple[int, int, str] | None = None
+        """Since, until and the last complaint, not told yet."""
+        self._odd_told = -math.inf
 
     async def run(self) -> Ending:
         """Open, carry on until the end, close. Never raises on what a network or an exchange does."""
@@ -115,6 +134,7 @@ class Connection:
             self.open = False
             await self._socket.close()  # what is in flight is still read until the other side agrees
             self._note_data()
+            self._tell_odd(math.inf)
             self.bytes = self._socket.bytes
             self._around.publisher.remove(self._inlet)
         return msgspec.structs.replace(
@@ -130,8 +150,17 @@ class Connection:
 
     def change(self, wanted: Sequence[Wanted]) -> None:
         """The selection changed what this connection is to carry."""
-        if self.open:
-            self.perform(self.session.change(wanted, self._around.clock.monotonic()))
+        if self._ending.done():
+            return
+        if not self.open:
+            self._changed = wanted
+            return
+        before = set(self.session.subscriptions)
+        outputs = self.session.change(wanted, self._around.clock.monotonic())
+        if before != set(self.session.subscriptions):
+            self._around.publisher.seal()
+            self._inlet.since = 0  # a channel that comes back must not join what it was before
+        self.perform(outputs)
 
     @property
     def since(self) -> int:
@@ -146,6 +175,8 @@ class Connection:
                 for work in (self._send_all(), self._tick(), self._watch_transport())
             ]
             self.perform(self.session.opened(self._around.clock.monotonic()))
+            if self._changed is not None:
+                self.change(self._changed)
             self._socket.start(self._received, self._chunk_ended, self._around.clock.market)
             ending = await self._ending
             for task in (*tasks, *self._questions):
@@ -159,7 +190,7 @@ class Connection:
         try:
             outputs = self.session.receive(message, self._socket.receive_time)
         except ProtocolViolation as error:
-            self.end(Reason.PROTOCOL, str(error))
+            self._note_odd(str(error))
             return
         buffers = self._buffers
         for output in outputs:
@@ -168,6 +199,23 @@ class Connection:
                 self._perform(output)
             else:
                 buffer.append(output)  # type: ignore[arg-type]
+
+    def _note_odd(self, error: str) -> None:
+        """One message that cannot be read must not cost the many others that can."""
+        assert self._socket is not None
+        now, at = self._around.clock.monotonic(), self._socket.receive_time
+        self.violations += 1
+        self._odd_times.append(now)
+        self._odd = (self._odd[0] if self._odd is not None else at, at + 1, error)
+        self._tell_odd(now)
+        many = len(self._odd_times) > ODD_MESSAGES and now - self._odd_times[0] <= ODD_SECONDS
+        if many or self.violations == self.messages == ODD_FROM_THE_START:
+            self.end(Reason.PROTOCOL, error)
+
+    def _tell_odd(self, now: float) -> None:
+        if self._odd is not None and now - self._odd_told >= ODD_REPORT_SECONDS:
+            odd, self._odd, self._odd_told = self._odd, None, now
+            self._holder.odd(*odd)
 
     def _chunk_ended(self) -> bool:
         publisher = self._around.publisher
@@ -238,7 +286,9 @@ class Connection:
             await asyncio.sleep(TICK_SECONDS)
             assert self._socket is not None
             self.bytes = self._socket.bytes
-            self.perform(self.session.due(self._around.clock.monotonic()))
+            now = self._around.clock.monotonic()
+            self._tell_odd(now)
+            self.perform(self.session.due(now))
 
     async def _watch_transport(self) -> None:
         assert self._socket is not None

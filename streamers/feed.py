@@ -125,6 +125,11 @@ class Feed:
             reason, since = GapReason.DISCONNECT, self._silent_since
         self._context.catch_up.request(Hole(rest, reason, since, self.plan.name))
 
+    def odd(self, since: int, until: int, detail: str) -> None:
+        """What cannot be read is a gap, and not the end of all the other channels."""
+        detail = f"{self.plan.name}: {detail}"
+        self._context.publisher.event(Gap(None, None, GapReason.DECODE, None, None, since, until, detail))
+
     def event(self, record: Record) -> None:
         self._context.on_event(record)
 
@@ -175,6 +180,7 @@ class Feed:
             connection.end(Reason.ROTATION)
             old, (connection, task) = task, succession
             self.current = connection
+            connection.change(self.plan.wanted)  # it may have changed since the successor was made
             self._note_counts(await old)
             rotate_at = self._rotation_time()
 

@@ -62,6 +62,7 @@ class Publisher:
         self.shed = Shed()
         self.backlog = Backlog(spool, buffer_records)
         self.sender = Sender(link, self.backlog, clock)
+        self.sender.on_return = self._remind
         self.acquainted = asyncio.Event()
         """Set once it is known where earlier processes ended."""
         self.last_flush = 0
@@ -110,6 +111,11 @@ class Publisher:
             for start in range(0, len(batch), ENTRY_RECORDS):
                 self._admit(KIND_OF[kind], batch[start : start + ENTRY_RECORDS], since)
 
+    def promise(self) -> None:
+        """Let the hash say now what is owed to it: an entry without a trade carries it."""
+        if self.sequences.owing:
+            self._place("trade", (), self._clock.market())  # where there is no room: with the next
+
     @property
     def blocked(self) -> bool:
         """Events wait for room: nothing more may be read from any exchange."""
@@ -157,6 +163,10 @@ class Publisher:
             self.on_missing(hole)
         self.acquainted.set()
 
+    def _remind(self) -> None:
+        """Redis came back, perhaps empty: it learns anew even of symbols that are not traded."""
+        self.sequences.owe(self.sequences.seen)
+
     # --- sealing ---
 
     def _tick(self) -> None:
@@ -193,12 +203,13 @@ class Publisher:
 
     def _place(self, kind: str, batch: Sequence[Record], since: int) -> bool:
         stream = stream_of(self._exchange, kind)
-        n = self._numbers.get(stream, 0) + 1
         promises: dict[str, int] = {}
-        missing: list[Missing] = []
         if kind == "trade":
             promises, missing = self.sequences.note(batch)  # type: ignore[arg-type]
+            for hole in missing:
+                self.on_missing(hole)  # first: it holds the promise back; and even where the batch is shed
         promises |= self.sequences.owed()
+        n = self._numbers.get(stream, 0) + 1
         entry = Entry(kind, self._producer, n, since, self._exchange, encode(batch))
         if not self.backlog.add(Parcel(stream, entry, promises, len(batch))):
             self.sequences.owe(promises)
@@ -206,8 +217,6 @@ class Publisher:
         self._numbers[stream] = n
         self.counts[kind] = self.counts.get(kind, 0) + len(batch)
         self.sender.wake()
-        for hole in missing:
-            self.on_missing(hole)
         return True
 
     def _report_shed(self, *, now: bool = False) -> None:

@@ -1,8 +1,8 @@
 """Sends parcels to Redis, one round trip at a time, and makes good what Redis forgets.
 
 Redis syncs its log every second: what it confirmed last may be gone when it comes back. So the last
-seconds are kept, and whatever is newer than a stream's last id after a reconnection is sent again, before
-anything else.
+seconds are kept, and whatever of them the streams do not hold after a reconnection is sent again, before
+anything else. A stream's last id would prove nothing: several processes write to ``state``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import structlog
 
 from streamers.backlog import Backlog, portion_of
-from streamers.bus_link import BusLink, BusUnavailable, Parcel, precedes
+from streamers.bus_link import BusLink, BusUnavailable, Parcel, order_of
 from streamers.spool import keep
 from trade_platform.adapters.clock import Clock
 
@@ -41,15 +42,21 @@ class History:
             self.bytes -= self._sent.popleft()[2].size
 
     @property
-    def streams(self) -> set[str]:
-        return {parcel.stream for _, _, parcel in self._sent}
+    def ranges(self) -> dict[str, tuple[str, str]]:
+        """Oldest and newest id per stream."""
+        identities: dict[str, list[str]] = {}
+        for identity, _, parcel in self._sent:
+            identities.setdefault(parcel.stream, []).append(identity)
+        return {
+            stream: (min(ids, key=order_of), max(ids, key=order_of)) for stream, ids in identities.items()
+        }
 
-    def take_lost(self, last_ids: Mapping[str, str]) -> list[Parcel]:
-        """What is newer than the streams know of; it is no longer part of the history."""
+    def take_lost(self, held: Mapping[str, AbstractSet[tuple[str, int]]]) -> list[Parcel]:
+        """What the streams do not hold, by producer and n; it is no longer part of the history."""
         kept: deque[tuple[str, float, Parcel]] = deque()
         lost: list[Parcel] = []
         for identity, at, parcel in self._sent:
-            if precedes(last_ids[parcel.stream], identity):
+            if (parcel.entry.producer, parcel.entry.n) not in held[parcel.stream]:
                 lost.append(parcel)
                 self.bytes -= parcel.size
             else:
@@ -68,6 +75,8 @@ class Sender:
         self.sent_records = 0
         self.history = History()
         self.on_flush: Callable[[float], None] = lambda _: None
+        self.on_return: Callable[[], None] = lambda: None
+        """Redis is there again, perhaps without all that it knew."""
         self._link = link
         self._backlog = backlog
         self._clock = clock
@@ -93,7 +102,7 @@ class Sender:
             await self._send_until_finished(acquaint)
         finally:
             keeper.cancel()
-            if not self._backlog.spill():
+            if not (self._backlog.keep_first(self._again) and self._backlog.spill()):
                 log.error("Redis is away and the spool takes nothing: what was in memory is lost.")
             self._backlog.spool.close()
             await self._link.close()
@@ -155,7 +164,11 @@ class Sender:
         if not self._acquainted:
             await acquaint(self._link)
             self._acquainted = True
-        lost = self.history.take_lost(await self._link.last_ids(self.history.streams))
+        else:
+            self.on_return()
+        ranges = self.history.ranges.items()
+        held = {stream: await self._link.held(stream, *between) for stream, between in ranges}
+        lost = self.history.take_lost(held)
         if lost:
             log.warning("Redis lost entries that it had confirmed: they are sent again.", entries=len(lost))
             self._again.extendleft(reversed(lost))
@@ -170,5 +183,8 @@ class Sender:
         spool = self._backlog.spool
         while True:
             await asyncio.sleep(1)
-            if descriptors := spool.take_unsynced():
-                spool.failing = await asyncio.to_thread(keep, descriptors) or spool.failing
+            try:
+                if descriptors := spool.take_unsynced():
+                    spool.failing = await asyncio.to_thread(keep, descriptors) or spool.failing
+            except OSError as error:
+                spool.failing = error.strerror or str(error)

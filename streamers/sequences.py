@@ -32,13 +32,20 @@ class Sequences:
         """Known to no session: the first trade is compared here."""
         self._holds: dict[str, list[int]] = {}
         self._owed: set[str] = set()
+        self._begun: dict[str, int] = {}
+        """Where ``begin_at`` made us count from, until Redis tells what it knows."""
         self._fields: dict[tuple[str, int], str] = {}
 
     def learn(self, stored: Mapping[str, int]) -> list[Missing]:
         """What an earlier process handed over; the answer is what this one began too late for."""
         missing: list[Missing] = []
         for field, last in stored.items():
-            self.seen[field] = max(last, self.seen.get(field, 0))
+            begun = self._begun.pop(field, None)
+            self.seen[field] = max(last, self.seen.get(field, last))
+            if begun is not None and begun > last:
+                symbol, _, channel = field.rpartition("|")
+                missing.append(Missing(symbol, Channel(channel), last + 1, begun))
+                continue
             if field in self._expected:
                 continue
             if field not in self._first:
@@ -68,12 +75,18 @@ class Sequences:
         missing: list[Missing] = []
         for key, sequence in last.items():
             field = self._fields.get(key) or self._name(key)
-            if field not in self._first:
-                missing.extend(self._begin(field, key, trades))
-            if sequence > self.seen.get(field, 0):
+            holes = [] if field in self._first else self._begin(field, key, trades)
+            if sequence > self.seen.get(field, -1):
                 self.seen[field] = sequence
             promises[field] = self._promise(field)
+            for hole in holes:
+                missing.append(hole)
+                promises[field] = min(promises[field], hole.first - 1)  # not held yet
         return promises, missing
+
+    @property
+    def owing(self) -> bool:
+        return bool(self._owed)
 
     def owed(self) -> dict[str, int]:
         """Promises that no trade carries: holes that were filled, beginnings."""
@@ -85,23 +98,35 @@ class Sequences:
         """These could not be sent: with the next."""
         self._owed.update(promises)
 
-    def begin_at(self, field: str, newest: int) -> None:
-        """Count from here, unless a trade came in the meantime."""
+    def begin_at(self, symbol: str, channel: Channel, newest: int) -> Missing | None:
+        """Count from here. Where a trade was faster: what lies between, if anything does."""
+        field = field_of(symbol, channel)
         if field not in self.seen:
-            self.seen[field] = newest
+            self.seen[field] = self._unverified[field] = self._begun[field] = newest
             self._owed.add(field)
+        elif self._first.get(field, 0) > newest + 1:
+            self._owed.add(field)  # lowered while the hole is open
+            return Missing(symbol, channel, newest + 1, self._first[field] - 1)
+        return None
+
+    def pass_over(self, field: str, newest: int) -> None:
+        """All up to here is asked for: a later trade does not show it to be missing again."""
+        self.seen[field] = newest
+        if field in self._unverified:
+            self._unverified[field] = newest
 
     def forget(self, field: str) -> None:
         """No longer recorded: what passes meanwhile is not missing, should it be selected again."""
         self.seen.pop(field, None)
         self._first.pop(field, None)
         self._unverified.pop(field, None)
+        self._begun.pop(field, None)
         self._expected.discard(field)
         self._owed.discard(field)
 
     def narrow(self, missing: Missing) -> Missing | None:
         """Without what another connection delivered, or asked for, in the meantime."""
-        seen = self.seen.get(field_of(missing.symbol, missing.channel), 0)
+        seen = self.seen.get(field_of(missing.symbol, missing.channel), -1)
         first = max(missing.first, seen + 1)
         if first > missing.last:
             return None
@@ -109,7 +134,9 @@ class Sequences:
 
     def hold(self, missing: Missing) -> None:
         """The hole is being re-read: promise nothing from its first number on."""
-        self._holds.setdefault(field_of(missing.symbol, missing.channel), []).append(missing.first)
+        field = field_of(missing.symbol, missing.channel)
+        self._holds.setdefault(field, []).append(missing.first)
+        self._owed.add(field)
 
     def release(self, missing: Missing) -> None:
         """The hole is filled, or left to the ledger of gaps."""

@@ -7,23 +7,31 @@ When is a frame safe? At once against the end of the process, however it ends: i
 hands. Against the end of the machine once its descriptor from ``take_unsynced`` went through ``keep``,
 which the publisher does every second while the spool is in use, in a thread. The position of a replay
 is not stored: a segment is removed when all of it was confirmed, and a replay that was cut off repeats,
-which readers recognise by ``n``.
+which readers recognise by ``n``. A segment that the disk does not give back is set aside as
+``*.unreadable``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+import structlog
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 FRAME = struct.Struct("<II")
 MAXIMUM_PAYLOAD = 64 * 1024 * 1024
+FIRST_SEGMENT = 1000
+"""Number of an empty spool's first segment; those below are for what is put in front."""
+
+log = structlog.get_logger()
 
 
 class SpoolUnusable(Exception):
@@ -68,6 +76,8 @@ class Spool:
         self._peeked: deque[tuple[int, int]] = deque()
         """(how many segments to leave behind, offset after the frame) of what ``peek`` handed out."""
         self._lock: BinaryIO | None = None
+        self._behind_refused = 0
+        """The lowest number behind segments that could not even be set aside."""
 
     def open(self) -> None:
         """Take the folder and what an earlier process left in it; raises SpoolUnusable."""
@@ -76,7 +86,11 @@ class Spool:
             self._lock = (self.folder / "lock").open("ab")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for path in sorted(self.folder.glob("*.spool")):
-                size = path.stat().st_size
+                try:
+                    size = path.stat().st_size
+                except OSError as error:
+                    self._set_aside(path, error)
+                    continue
                 self._segments.append((path, size))
                 self.bytes += size
         except BlockingIOError as error:
@@ -121,24 +135,51 @@ class Spool:
         self.high_water = max(self.high_water, self.bytes)
         return True
 
+    def prepend(self, payloads: Iterable[bytes]) -> bool:
+        """Put payloads in front of all the others, whatever the bound; False where the disk refuses."""
+        number = int(self._segments[0][0].stem) - 1 if self._segments else FIRST_SEGMENT
+        content = b"".join(FRAME.pack(len(one), zlib.crc32(one)) + one for one in payloads)
+        path = self._path(number)
+        if number < 0:
+            return False
+        try:
+            with path.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self.failing = error.strerror or str(error)
+            return False
+        self._segments.appendleft((path, len(content)))
+        self._confirmed = 0
+        self._peeked.clear()
+        self.bytes += len(content)
+        return True
+
     def peek(self, limit_bytes: int) -> list[bytes]:
         """The oldest payloads that were not confirmed, at least one where there is any."""
         self._peeked.clear()
         payloads: list[bytes] = []
         offset, size, behind = self._confirmed, 0, 0
         while behind < len(self._segments) and size < limit_bytes:
-            with self._segments[behind][0].open("rb") as file:
-                file.seek(offset)
-                while size < limit_bytes:
-                    payload = self._read_frame(file)
-                    if payload is None:
+            try:
+                with self._segments[behind][0].open("rb") as file:
+                    file.seek(offset)
+                    while size < limit_bytes:
+                        payload = self._read_frame(file)
+                        if payload is None:
+                            break
+                        offset += FRAME.size + len(payload)
+                        size += len(payload)
+                        payloads.append(payload)
+                        self._peeked.append((behind, offset))
+                    else:
                         break
-                    offset += FRAME.size + len(payload)
-                    size += len(payload)
-                    payloads.append(payload)
-                    self._peeked.append((behind, offset))
-                else:
-                    break
+            except OSError as error:
+                if payloads:
+                    break  # those first; the next peek meets the error again
+                self._condemn(behind, error)
+                behind -= 1
             behind, offset = behind + 1, 0
         if not payloads:  # nothing but damage was left
             self._leave(len(self._segments), 0)
@@ -148,7 +189,7 @@ class Spool:
         """Everything that was not confirmed, oldest first, without a claim to confirm it."""
         offset = self._confirmed
         for path, _ in tuple(self._segments):
-            with path.open("rb") as file:
+            with contextlib.suppress(OSError), path.open("rb") as file:  # ``peek`` says it
                 file.seek(offset)
                 while (payload := self._read_frame(file)) is not None:
                     yield payload
@@ -165,10 +206,9 @@ class Spool:
 
     def take_unsynced(self) -> list[int]:
         """Descriptors of what was written since the last call; the caller owes them ``keep``."""
+        current = [] if self._writing is None else [os.dup(self._writing.fileno())]
         descriptors, self._unsynced = self._unsynced, []
-        if self._writing is not None:
-            descriptors.append(os.dup(self._writing.fileno()))
-        return descriptors
+        return descriptors + current
 
     def close(self) -> None:
         """Let go of the folder; what is in it stays for the next process."""
@@ -183,11 +223,14 @@ class Spool:
 
     def _begin_segment(self) -> None:
         self._end_segment()
-        number = int(self._segments[-1][0].stem) + 1 if self._segments else 1
-        path = self.folder / f"{number:012d}.spool"
+        number = int(self._segments[-1][0].stem) + 1 if self._segments else FIRST_SEGMENT
+        path = self._path(max(number, self._behind_refused))
         self._writing = path.open("xb", buffering=0)
         self._written = 0
         self._segments.append((path, 0))
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:012d}.spool"
 
     def _end_segment(self) -> None:
         if self._writing is not None:
@@ -219,7 +262,7 @@ class Spool:
             return None
         if len(header) == FRAME.size:
             length, checksum = FRAME.unpack(header)
-            if length <= MAXIMUM_PAYLOAD:
+            if 0 < length <= MAXIMUM_PAYLOAD:  # a power cut may leave zeros behind
                 payload = file.read(length)
                 if len(payload) == length and zlib.crc32(payload) == checksum:
                     return payload
@@ -232,6 +275,25 @@ class Spool:
         self._confirmed = offset
         while self._segments and self._confirmed >= self._segments[0][1]:
             self._remove_first()
+
+    def _condemn(self, index: int, error: OSError) -> None:
+        path, size = self._segments[index]
+        if index == len(self._segments) - 1 and self._writing is not None:
+            self._writing.close()
+            self._writing = None
+        del self._segments[index]
+        self.bytes -= size
+        if index == 0:
+            self._confirmed = 0
+        self._set_aside(path, error)
+
+    def _set_aside(self, path: Path, error: OSError) -> None:
+        self.torn += 1
+        log.error("A segment of the spool cannot be read: it is set aside.", path=str(path), error=str(error))
+        try:
+            path.rename(path.with_suffix(".unreadable"))
+        except OSError:
+            self._behind_refused = max(self._behind_refused, int(path.stem) + 1)
 
     def _drop_empty(self) -> None:
         while self._segments and self._segments[0][1] == 0:

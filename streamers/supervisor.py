@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import structlog
 
@@ -15,6 +16,7 @@ from streamers.connection import Connection, Holder, Surroundings
 from streamers.feed import Feed, FeedContext
 from streamers.probe import Probe
 from streamers.publisher import Publisher
+from streamers.selection_report import report_reading
 from streamers.sequences import field_of
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.rest import RestClient, RestUnavailable
@@ -30,11 +32,14 @@ from trade_platform.exchanges.session import (
 )
 
 WATCH_SECONDS = 1.0
+ABSENT_LISTS = 3
 INSTRUMENTS_SECONDS = 3600.0
 NEWS_SECONDS = 60.0
 """Instruments are read again on news of them, this often at most."""
 ACQUAINTANCE_SECONDS = 3.0
 """How long a start waits for Redis to say where an earlier process ended."""
+BEGINNING_SECONDS = 2.0
+"""How long a subscription waits to know from which trade on it counts."""
 INSTRUMENT_RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 
 log = structlog.get_logger()
@@ -82,9 +87,15 @@ class Supervisor:
         )
         self._selection: Selection | None = None
         self._instruments: list[Instrument] = []
+        self._wanted: frozenset[Wanted] = frozenset()
+        self._report_due: Literal["", "first", "again"] = ""
+        self._listed = 0
+        self._absent: dict[str, int] = {}
+        """How many lists in a row left out what is recorded."""
         self._news = False
         self._fields: set[str] = set()
         """Of the sequence hash, that the selection comes to."""
+        self._short_lists = 0
         self._messages = 0
         self._tasks: asyncio.TaskGroup | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -101,16 +112,25 @@ class Supervisor:
             await self._read_instruments_until_there(stop)
             restart = True
             read_at = self._clock.monotonic()
+            reading: asyncio.Task[bool] | None = None
             while not stop.is_set():
-                if self._due(read_at) and await self._read_instruments():
+                if reading is None and self._due(read_at):
+                    reading = self._tasks.create_task(self._read_instruments())
+                if reading is not None and reading.done():
                     read_at = self._clock.monotonic()
-                    self._apply(restart=False)
+                    if reading.result():
+                        await self._apply(stop, restart=False, relisted=True)
+                    else:
+                        self._news = True  # again in a minute, not in an hour, and not every second
+                    reading = None
                 if self._file.changed() or self._selection is None:
                     self._reload()
-                    self._apply(restart=restart)
+                    await self._apply(stop, restart=restart)
                     restart = False
                 await _first(stop, None, WATCH_SECONDS)
                 self._note_data()
+            if reading is not None:
+                reading.cancel()
             for feed in self.feeds.values():
                 feed.stop()
             await asyncio.gather(*self._running.values())
@@ -121,7 +141,10 @@ class Supervisor:
 
     async def _read_instruments_until_there(self, stop: asyncio.Event) -> None:
         tries = 0
-        while not stop.is_set() and not await self._read_instruments():
+        while not stop.is_set():
+            await _first(stop, self._read_instruments(), math.inf)
+            if self._instruments:
+                return
             delay = INSTRUMENT_RETRY_SECONDS[min(tries, len(INSTRUMENT_RETRY_SECONDS) - 1)]
             tries += 1
             await _first(stop, None, delay)
@@ -132,6 +155,7 @@ class Supervisor:
         try:
             for request in self.exchange.instruments_requests():
                 instruments += self.exchange.parse_instruments(await self._rest.fetch(request))
+            self._doubt(instruments)
         except (RestError, RestUnavailable, ProtocolViolation) as error:
             sentence = f"The instruments of {self.exchange.key} cannot be read: {error}"
             if sentence != self.complaint:
@@ -140,9 +164,25 @@ class Supervisor:
             return False
         self.complaint = ""
         self._news = False
-        self._instruments = instruments
+        self._instruments = [*instruments, *self._still_wanted(instruments)]
+        self._listed = len(instruments)
         self.publisher.publish(instruments, self._clock.market())
         return True
+
+    def _doubt(self, instruments: Sequence[Instrument]) -> None:
+        """No exchange delists half of what it has, unless it says so again: raises ProtocolViolation."""
+        short = len(instruments) < max(1, self._listed / 2)
+        self._short_lists = self._short_lists + 1 if short else 0
+        if short and (not instruments or self._short_lists < ABSENT_LISTS):
+            raise ProtocolViolation(f"{len(instruments)} are listed, and {self._listed} were before.")
+
+    def _still_wanted(self, instruments: Sequence[Instrument]) -> list[Instrument]:
+        """What is recorded and no longer listed stays until it is absent from several lists in a row."""
+        listed = {one.symbol for one in instruments}
+        recorded = {one.symbol for feed in self.feeds.values() for one in feed.plan.wanted}
+        gone = [one for one in self._instruments if one.symbol not in listed and one.symbol in recorded]
+        self._absent = {one.symbol: self._absent.get(one.symbol, 0) + 1 for one in gone}
+        return [one for one in gone if self._absent[one.symbol] < ABSENT_LISTS]
 
     def _due(self, read_at: float) -> bool:
         return self._clock.monotonic() - read_at > (NEWS_SECONDS if self._news else INSTRUMENTS_SECONDS)
@@ -158,13 +198,12 @@ class Supervisor:
             log.warning("The selection cannot be used.", error=str(error), then=kept)
             self._selection = before or Selection()
             return
-        if before is not None:
-            log.info("The selection was read again.")
-            if before.quote_interval_ms != self._selection.quote_interval_ms:
-                for feed in self.feeds.values():
-                    feed.rotate()
+        self._report_due = "first" if before is None else "again"
+        if before is not None and before.quote_interval_ms != self._selection.quote_interval_ms:
+            for feed in self.feeds.values():
+                feed.rotate()
 
-    def _apply(self, *, restart: bool) -> None:
+    async def _apply(self, stop: asyncio.Event, *, restart: bool, relisted: bool = False) -> None:
         """Make the feeds what selection and instruments come to."""
         assert self._tasks is not None
         if self._selection is None:
@@ -173,11 +212,15 @@ class Supervisor:
             self._selection, self.exchange.key, self._instruments, deliverable=self.exchange.channels
         )
         self.selected = len(wanted)
+        self._report(wanted)
         if wanted:
             wanted += [Wanted("", channel) for channel in sorted(self.exchange.exchange_channels)]
         else:
             log.warning("Nothing is selected.", exchange=self.exchange.key, file=str(self._file.path))
-        self._forget_what_left(wanted)
+        channels = self._forget_what_left(wanted, relisted=relisted)
+        await _first(stop, self.baselines.begin(channels), BEGINNING_SECONDS)
+        if stop.is_set():
+            return
         plans = self.exchange.plan(wanted, [feed.plan for feed in self.feeds.values()]) if wanted else []
         for plan in plans:
             feed = self.feeds.get(plan.name)
@@ -191,12 +234,24 @@ class Supervisor:
         for name in self.feeds.keys() - {plan.name for plan in plans}:
             self.feeds.pop(name).stop()
 
-    def _forget_what_left(self, wanted: Iterable[Wanted]) -> None:
+    def _report(self, wanted: Iterable[Wanted]) -> None:
+        before, self._wanted = self._wanted, frozenset(wanted)
+        if self._report_due and self._selection is not None:
+            again = before if self._report_due == "again" else None
+            report_reading(self._selection, self.exchange.key, self._instruments, self._wanted, before=again)
+        self._report_due = ""
+
+    def _forget_what_left(self, wanted: Iterable[Wanted], *, relisted: bool) -> Mapping[str, Channel]:
+        """The channels that prove completeness; what is known of others is given up.
+
+        Not where a list left them out: they may be back in the next one.
+        """
         channels = trade_channels(self.exchange, wanted)
         fields = {field_of(symbol, channel) for symbol, channel in channels.items()}
-        for field in self._fields - fields:
+        for field in set() if relisted else self._fields - fields:
             self.publisher.sequences.forget(field)
         self._fields = fields
+        return channels
 
     # --- what feeds ask and tell ---
 

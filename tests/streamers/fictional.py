@@ -254,6 +254,11 @@ class FictionalServer:
         self.rest_errors = 0
         """So many REST requests for trades fail first."""
         self.rest_requests: list[str] = []
+        self.newest_asked: list[str] = []
+        """Symbols whose newest trade was asked for."""
+        self.newest_told = asyncio.Event()
+        """While it is not set, the newest trade as of the question is kept back."""
+        self.newest_told.set()
         self.url = ""
         self._runner: web.AppRunner | None = None
         self._changed = asyncio.Condition()
@@ -347,7 +352,10 @@ class FictionalServer:
     async def _trades(self, request: web.Request) -> web.Response:
         kept = self.trades.get(request.query["symbol"], [])
         if request.query["first"] == "last":
-            return web.json_response(kept[-1:])
+            answer = kept[-1:]
+            self.newest_asked.append(request.query["symbol"])
+            await self.newest_told.wait()
+            return web.json_response(answer)
         self.rest_requests.append(request.query_string)
         if self.rest_errors:
             self.rest_errors -= 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections import deque
@@ -168,3 +169,16 @@ class BacklogAgainstQueue(RuleBasedStateMachine):
 
 
 TestBacklogAgainstQueue = BacklogAgainstQueue.TestCase
+
+
+def test_damage_between_a_portion_and_its_confirmation_is_passed_over(tmp_path: Path) -> None:
+    backlog = backlog_in(tmp_path)
+    backlog.open()
+    backlog.add(parcel(1))
+    backlog.spill()
+    backlog.portion()
+    for segment in tmp_path.glob("*.spool"):
+        os.truncate(segment, 10)
+    backlog.confirm()
+    assert not backlog
+    backlog.spool.close()

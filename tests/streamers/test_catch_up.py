@@ -93,3 +93,48 @@ async def test_a_hole_too_long_is_a_gap_and_nothing_else(
         assert streamer.supervisor.catch_up.waiting == 0
     assert "left to repair" in bus.gaps()[0].detail
     assert server.rest_requests == []
+
+
+async def test_what_a_page_leaves_out_is_a_gap_and_the_rest_is_read(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await ready(server, streamer, bus)
+        await server.emit("AAA", 8, deliver=False)
+        left_out = {4, 5}
+        server.trades["AAA"] = [row for row in server.trades["AAA"] if row["q"] not in left_out]
+        streamer.supervisor.catch_up.request(hole(2, 9))
+        await until(lambda: set(bus.trades()) == set(range(1, 10)) - left_out)
+        assert streamer.supervisor.catch_up.given_up == 1
+    assert [(gap.first_sequence, gap.last_sequence) for gap in bus.gaps()] == [(2, 9), (4, 5)]
+    assert "REST leaves it out" in bus.gaps()[1].detail
+
+
+async def test_what_a_page_leaves_out_for_now_is_asked_again(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await ready(server, streamer, bus)
+        await server.emit("AAA", 8, deliver=False)
+        late = server.trades["AAA"].pop(3)
+        streamer.supervisor.catch_up.request(hole(2, 9))
+        await until(lambda: len(server.rest_requests) >= 3)
+        server.trades["AAA"].insert(3, late)
+        await until(lambda: bus.has(9))
+        assert streamer.supervisor.catch_up.given_up == 0
+
+
+async def test_a_quiet_that_the_exchange_asked_for_is_waited_out(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await ready(server, streamer, bus)
+        await server.emit("AAA", 3, deliver=False)
+        streamer.rest.budget.be_quiet(3600)
+        catch_up, waits = streamer.supervisor.catch_up, []
+        catch_up._retry_seconds = lambda tries: waits.append(tries) or 0.0
+        catch_up.request(hole(2, 4))
+        await until(lambda: len(waits) > 2 * catch_up_module.TRIES)
+        streamer.rest.budget._quiet_until = 0.0
+        await until(lambda: bus.has(4))
+        assert catch_up.given_up == 0

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from streamers import connection as connection_module
 from streamers import feed as feed_module
+from streamers.connection import ODD_FROM_THE_START, ODD_MESSAGES
+from streamers.socket import Socket
 from tests.streamers.fictional import Fictional, FictionalServer
 from tests.streamers.streamer import streaming
 from tests.streamers.waiting import Bus, contiguous, until
 from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, GapReason
-from trade_platform.exchanges.session import Reason
+from trade_platform.domain.selection import Wanted
+from trade_platform.exchanges.session import ProtocolViolation, Reason
 
 
 async def test_a_cut_connection_comes_back_and_reads_again_what_it_missed(
@@ -74,7 +81,8 @@ async def test_what_is_not_of_the_protocol_ends_the_connection(
 ) -> None:
     async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
         await server.subscription("AAA.trade")
-        await server.say("{nonsense")
+        for _ in range(ODD_MESSAGES + 1):
+            await server.say("{nonsense")
         await until(lambda: streamer.endings.get(Reason.PROTOCOL))
         await server.subscription("AAA.trade")
 
@@ -192,3 +200,98 @@ async def test_numbers_name_the_time_since_when_their_connection_delivers(
     quotes = [entry for entry in bus.entries() if entry.kind == "number"]
     assert len({entry.since for entry in quotes}) == 2
     assert {one.channel for entry in quotes for one in entry.records()} == {Channel.QUOTE}
+
+
+async def test_one_odd_message_is_a_gap_and_the_connection_stays(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 3)
+        for _ in range(3):
+            await server.say("{nonsense")
+        await server.emit("AAA", 3)
+        await until(lambda: bus.has(6) and bus.gaps())
+        current = streamer.supervisor.feeds["market-0"].current
+        assert current is not None
+        assert current.violations == 3
+        assert streamer.endings == {}
+    gaps = bus.gaps()
+    assert {gap.reason for gap in gaps} == {GapReason.DECODE}
+    assert len(gaps) <= 2  # the second one when the first is a second old, or at the end
+    assert "market-0: not of this protocol" in gaps[0].detail
+
+
+async def test_a_connection_that_says_nothing_else_is_ended_sooner(
+    server: FictionalServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ProtocolViolation("another protocol")
+
+    monkeypatch.setattr("tests.streamers.fictional.FictionalSession.receive", refuse)
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        for _ in range(ODD_FROM_THE_START):
+            await server.say("{nonsense")
+        await until(lambda: streamer.endings.get(Reason.PROTOCOL))
+
+
+async def test_a_change_while_a_successor_is_awaited_reaches_it(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    exchange = Fictional(server.url, silence_seconds=60)
+    async with streaming(exchange, redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.quote")
+        feed = streamer.supervisor.feeds["market-0"]
+        feed.rotate()
+        await server.subscription("AAA.quote", connections=2)
+        feed.change(msgspec.structs.replace(feed.plan, wanted=(Wanted("BBB", Channel.TRADE),)))
+        await server.subscription("BBB.trade")
+        await server.emit("AAA", 1)
+        await server.say({"c": "AAA.quote", "b": "1", "t": 1}, "AAA.quote")
+        for _, names in server.sockets:
+            names.update({"AAA.trade", "AAA.quote"})
+        await server.emit("AAA", 1)
+        await server.say({"c": "AAA.quote", "b": "1", "t": 1}, "AAA.quote")
+        await until(lambda: streamer.endings.get(Reason.ROTATION))
+        assert feed.current is not None
+        await until(lambda: set(feed.current.session.subscriptions) == {"BBB.trade"})
+
+
+async def test_a_channel_that_comes_back_does_not_join_what_it_was_before(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    quote = {"c": "AAA.quote", "b": "1", "t": 1}
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.quote")
+        await server.say(quote, "AAA.quote")
+        await until(lambda: any(entry.kind == "number" for entry in bus.entries()))
+        feed = streamer.supervisor.feeds["market-0"]
+        before = feed.plan
+        feed.change(msgspec.structs.replace(before, wanted=(Wanted("BBB", Channel.TRADE),)))
+        feed.change(before)
+        await server.say(quote)
+        await until(lambda: sum(entry.kind == "number" for entry in bus.entries()) == 2)
+    first, second = (entry for entry in bus.entries() if entry.kind == "number")
+    assert first.since <= first.records()[0].receive_time < second.since
+
+
+async def test_a_change_while_the_connection_is_opened_is_not_lost(
+    server: FictionalServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, really_open = asyncio.Event(), connection_module.open_socket
+
+    async def slowly(*arguments: Any, **options: Any) -> Socket:
+        await gate.wait()
+        return await really_open(*arguments, **options)
+
+    monkeypatch.setattr(connection_module, "open_socket", slowly)
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        feeds = streamer.supervisor.feeds
+        await until(lambda: feeds and feeds["market-0"].current)
+        feed = feeds["market-0"]
+        assert feed.current is not None
+        assert not feed.current.open
+        asyncio.get_running_loop().call_later(0.01, gate.set)
+        feed.change(msgspec.structs.replace(feed.plan, wanted=(Wanted("BBB", Channel.TRADE),)))
+        await server.subscription("BBB.trade")

@@ -99,6 +99,18 @@ class LossyLink(BusLink):
         return identities
 
 
+class RefusingLink(BusLink):
+    """Refuses what it is given, once it is told to."""
+
+    refusing = False
+
+    async def send(self, parcels: list[Parcel], market_time: int) -> list[str]:
+        if self.refusing:
+            await self.close()
+            raise BusUnavailable("out of memory")
+        return await super().send(parcels, market_time)
+
+
 class HungLink(BusLink):
     """Takes nothing and says nothing until it is let go."""
 
@@ -359,3 +371,86 @@ async def test_a_gap_keeps_its_reason(redis_url: str, bus: Bus, tmp_path: Path) 
         publisher.event(Gap("AAA", Channel.TRADE, GapReason.SEQUENCE, 1, 2, 3, 4))
         await until(bus.gaps)
     assert bus.gaps()[0].reason is GapReason.SEQUENCE
+
+
+async def test_a_hole_shown_by_a_batch_that_is_shed_is_told(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = publisher_on(redis_url, tmp_path)
+    holes: list[Missing] = []
+    publisher.on_missing = holes.append
+    publisher.sequences.learn({"AAA|trade": 5})
+    monkeypatch.setattr(publisher.backlog, "add", lambda _: False)
+    publisher.publish(trades(9, 10), since=1)
+    assert holes == [Missing("AAA", Channel.TRADE, 6, 8)]
+    assert publisher.shed
+
+
+async def test_a_redis_that_comes_back_empty_learns_of_symbols_that_do_not_trade(
+    redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with running(publisher_on(redis_url, tmp_path)) as publisher:
+        publisher.publish([trade(5, "THIN"), trade(9, "BUSY")], since=1)
+        await until(lambda: bus.promised("THIN|trade") == 5)
+        await until(lambda: publisher.sender.history.bytes)
+        publisher.sender.history = sender_module.History()  # longer ago than it reaches back
+        bus.client.flushdb()
+        bus.client.client_kill_filter(_type="normal", skipme=True)
+        publisher.publish([trade(10, "BUSY")], since=1)
+        await until(lambda: bus.promised("BUSY|trade") == 10)
+        publisher.publish([trade(11, "BUSY")], since=1)
+        await until(lambda: bus.promised("BUSY|trade") == 11)
+        assert bus.promised("THIN|trade") == 5
+
+
+async def test_an_event_that_redis_lost_is_sent_again_though_another_producer_went_on(
+    redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with running(publisher_on(redis_url, tmp_path)) as publisher:
+        publisher.event(state())
+        await until(lambda: publisher.sender.sent_records == 1)
+        ((_, fields),) = bus.client.xrange("state")
+        bus.client.delete("state")
+        bus.client.xadd("state", {**fields, b"producer": b"other:1"})
+        bus.client.client_kill_filter(_type="normal", skipme=True)
+        publisher.event(state())
+        await until(lambda: len(bus.entries("state")) == 3)
+    assert [(one.producer, one.n) for one in bus.entries("state")] == [
+        ("other:1", 1),
+        ("test:1", 1),
+        ("test:1", 2),
+    ]
+
+
+async def test_what_redis_lost_is_spooled_first_where_the_process_stops_without_it(
+    redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    link = RefusingLink(redis_url)
+    async with running(publisher_on(link, tmp_path)) as publisher:
+        publisher.event(state())
+        await until(lambda: publisher.sender.sent_records == 1)
+        bus.client.flushdb()
+        link.refusing = True
+        publisher.event(state())
+        await until(lambda: publisher.sender._again)
+        publisher.finish(0)
+    successor = publisher_on(redis_url, tmp_path)
+    assert [parcel.entry.n for parcel in successor.backlog.open()] == [1, 2]
+    successor.backlog.spool.close()
+
+
+async def test_the_keeper_of_the_spool_outlives_an_error(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def exhausted() -> list[int]:
+        nonlocal asked
+        asked += 1
+        raise OSError(24, "Too many open files")
+
+    async with running(publisher_on(redis_url, tmp_path)) as publisher:
+        with monkeypatch.context() as patched:
+            patched.setattr(publisher.backlog.spool, "take_unsynced", exhausted)
+            await until(lambda: asked > 1)
+        assert publisher.backlog.spool.failing == "Too many open files"

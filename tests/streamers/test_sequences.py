@@ -42,7 +42,7 @@ def test_a_hole_holds_the_promise_back_until_it_is_filled() -> None:
 
 def test_a_promise_that_could_not_be_sent_is_owed_again() -> None:
     sequences = Sequences()
-    sequences.begin_at(AAA, 7)
+    sequences.begin_at("AAA", Channel.TRADE, 7)
     promises = sequences.owed()
     sequences.owe(promises)
     assert sequences.owed() == promises == {AAA: 7}
@@ -50,9 +50,9 @@ def test_a_promise_that_could_not_be_sent_is_owed_again() -> None:
 
 def test_a_beginning_counts_unless_a_trade_was_faster() -> None:
     sequences = Sequences()
-    sequences.note([trade(9)])
-    sequences.begin_at(AAA, 7)
-    assert sequences.seen == {AAA: 9}
+    sequences.note([trade(8)])
+    sequences.begin_at("AAA", Channel.TRADE, 7)
+    assert sequences.seen == {AAA: 8}
     assert sequences.owed() == {}
 
 
@@ -69,7 +69,7 @@ def test_what_is_no_longer_recorded_begins_anew() -> None:
     sequences.note([trade(8)])
     sequences.forget(AAA)
     assert sequences.expected({"AAA": Channel.TRADE}) == {}
-    sequences.begin_at(AAA, 20)
+    sequences.begin_at("AAA", Channel.TRADE, 20)
     assert sequences.note([trade(21)]) == ({AAA: 21}, [])
 
 
@@ -101,3 +101,57 @@ def test_what_redis_tells_late_is_compared_with_what_came_first() -> None:
     sequences.note([trade(50), trade(51)])
     assert sequences.learn({AAA: 41, "BBB|trade": 1}) == [hole(42, 49)]
     assert sequences.learn({AAA: 49}) == []
+
+
+def test_a_first_trade_beyond_the_beginning_shows_a_hole_and_promises_nothing_behind_it() -> None:
+    sequences = Sequences()
+    assert sequences.begin_at("AAA", Channel.TRADE, 7) is None
+    assert sequences.note([trade(10)]) == ({AAA: 7}, [hole(8, 9)])
+
+
+def test_a_first_trade_next_to_the_beginning_shows_none() -> None:
+    for first in (6, 7, 8):
+        sequences = Sequences()
+        sequences.begin_at("AAA", Channel.TRADE, 7)
+        assert sequences.note([trade(first)])[1] == []
+        sequences = Sequences()
+        sequences.note([trade(first)])
+        assert sequences.begin_at("AAA", Channel.TRADE, 7) is None
+
+
+def test_a_beginning_that_lies_before_the_first_trade_shows_a_hole() -> None:
+    sequences = Sequences()
+    sequences.note([trade(10), trade(11)])
+    missing = sequences.begin_at("AAA", Channel.TRADE, 7)
+    assert missing == hole(8, 9)
+    sequences.hold(missing)
+    assert sequences.owed() == {AAA: 7}
+    sequences.release(missing)
+    assert sequences.owed() == {AAA: 11}
+
+
+def test_what_was_asked_for_is_not_missing_again() -> None:
+    sequences = Sequences()
+    sequences.begin_at("AAA", Channel.TRADE, 7)
+    sequences.pass_over(AAA, 9)
+    assert sequences.note([trade(10)])[1] == []
+
+
+def test_what_lies_between_an_earlier_process_and_a_beginning_is_missing() -> None:
+    sequences = Sequences()
+    sequences.begin_at("AAA", Channel.TRADE, 150)
+    assert sequences.learn({AAA: 100}) == [hole(101, 150)]
+    assert sequences.note([trade(151)]) == ({AAA: 151}, [])
+
+
+def test_number_zero_is_a_trade() -> None:
+    sequences = Sequences()
+    assert sequences.note([trade(0)])[0] == {AAA: 0}
+    assert Sequences().narrow(hole(0, 3)) == hole(0, 3)
+
+
+def test_a_hole_that_opens_takes_the_promise_back() -> None:
+    sequences = Sequences()
+    sequences.note([trade(10)])
+    sequences.hold(hole(5, 6))
+    assert sequences.owed() == {AAA: 4}

@@ -164,7 +164,7 @@ class SpoolAgainstQueue(RuleBasedStateMachine):
         self.model: deque[bytes] = deque()
         self.spool = opened(self.folder, limit=4000, segment=120)
 
-    @rule(payload=st.binary(max_size=60))
+    @rule(payload=st.binary(min_size=1, max_size=60))
     def append(self, payload: bytes) -> None:
         if self.spool.admits(len(payload)):
             assert self.spool.append(payload)
@@ -202,3 +202,39 @@ class SpoolAgainstQueue(RuleBasedStateMachine):
 
 
 TestSpoolAgainstQueue = SpoolAgainstQueue.TestCase
+
+
+def test_zeros_at_the_end_are_no_frames(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    spool.append(b"whole")
+    spool.close()
+    (segment,) = tmp_path.glob("*.spool")
+    segment.write_bytes(segment.read_bytes() + bytes(4096))
+    successor = opened(tmp_path)
+    assert list(successor) == [b"whole"]
+    assert drained(successor) == [b"whole"]
+
+
+def test_a_segment_that_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
+    spool = opened(tmp_path, segment=10)
+    for payload in (b"first payload", b"second payload", b"third payload"):
+        spool.append(payload)
+    spool.close()
+    second = sorted(tmp_path.glob("*.spool"))[1]
+    second.unlink()
+    second.mkdir()
+    successor = opened(tmp_path)
+    assert list(successor) == [b"first payload", b"third payload"]
+    successor.append(b"fourth")
+    assert drained(successor) == [b"first payload", b"third payload", b"fourth"]
+    assert successor.torn == 1
+    assert [path.stem for path in tmp_path.glob("*.unreadable")] == [second.stem]
+
+
+def test_what_is_put_in_front_comes_first(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    assert spool.prepend([b"c"])
+    assert spool.append(b"d")
+    assert spool.prepend([b"a", b"b"])
+    assert drained(spool) == [b"a", b"b", b"c", b"d"]
+    assert spool.bytes == 0

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from structlog.testing import CapturingLogger
 
+from streamers import selection_report as report_module
 from streamers import supervisor as supervisor_module
 from streamers.supervisor import trade_channels
 from tests.streamers.fictional import Fictional, FictionalServer
@@ -137,3 +140,58 @@ async def test_a_restart_reads_again_what_was_missed_meanwhile(
 async def test_the_channel_that_proves_completeness_is_chosen_per_symbol() -> None:
     wanted = [Wanted("AAA", Channel.QUOTE), Wanted("AAA", Channel.TRADE), Wanted("BBB", Channel.QUOTE)]
     assert trade_channels(Fictional(), wanted) == {"AAA": Channel.TRADE}
+
+
+async def test_a_reading_is_reported_once(
+    server: FictionalServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = CapturingLogger()
+    monkeypatch.setattr(report_module, "log", logger)
+    monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 0.0)  # applied again with every look
+    async with streaming(Fictional(server.url), redis_url, tmp_path, symbols=("AAA", "TYPO")) as streamer:
+        await server.subscription("AAA.trade")
+        select(streamer.file, "AAA", "BBB")
+        await server.subscription("BBB.trade")
+    warning, again = logger.calls
+    assert warning.kwargs == {"exchange": "fictional", "pattern": "TYPO"}
+    assert again.kwargs == {"exchange": "fictional", "added": "2: BBB quote, BBB trade", "removed": "none"}
+
+
+async def test_a_list_that_lost_its_half_is_no_list_and_one_absence_is_no_farewell(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path, symbols=("AAA", "BBB")) as streamer:
+        supervisor = streamer.supervisor
+        await server.subscription("BBB.trade")
+        await server.emit("BBB", 3)
+        await until(lambda: bus.has(3, "BBB"))
+        for symbols in ([], ["CCC"]):
+            monkeypatch.setattr(server, "symbols", symbols)
+            assert not await supervisor._read_instruments()
+        assert "3 were before" in supervisor.complaint
+        monkeypatch.setattr(server, "symbols", ["AAA", "CCC"])
+        for kept in (True, True, False):
+            assert await supervisor._read_instruments()
+            assert ("BBB" in {one.symbol for one in supervisor._instruments}) is kept
+        monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 0.0)
+        await until(lambda: not any("BBB.trade" in names for _, names in server.sockets))
+        assert streamer.publisher.sequences.seen["BBB|trade"] == 3
+        monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 3600.0)
+
+
+async def test_a_selection_is_obeyed_while_the_list_is_waited_for(
+    server: FictionalServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def never() -> bool:
+        asked.set()
+        return await asyncio.Event().wait()
+
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        monkeypatch.setattr(streamer.supervisor, "_read_instruments", never)
+        monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 0.0)
+        await asked.wait()
+        select(streamer.file, "AAA", "BBB")
+        await server.subscription("BBB.trade")

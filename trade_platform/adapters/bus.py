@@ -1,7 +1,7 @@
 """The bus: what an entry of a Redis stream looks like, and the keys that the platform uses in Redis.
 
-An entry is a batch of records of one kind. Redis ≥ 7 and Valkey only have XADD, XREAD, XTRIM MINID,
-XINFO, HSET, EXPIRE and plain keys in common that we need; nothing else is used.
+An entry is a batch of records of one kind. Of what Redis ≥ 7 and Valkey have in common only
+XADD, XREAD, XRANGE, XREVRANGE, XTRIM MINID, XINFO, MULTI, HSET, HGETALL, EXPIRE, INFO and TIME are used.
 """
 
 from __future__ import annotations

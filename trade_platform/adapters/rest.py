@@ -7,6 +7,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -19,12 +20,18 @@ MAXIMUM_BYTES: Final = 64 * 1024 * 1024
 """Longest answer that is read; Binance's list of instruments is some 20 MB."""
 SHARE: Final = 0.8
 """Part of the published budget that one process takes; the rest is for people and other programs."""
+PATIENCE_SECONDS: Final = 30.0
+"""How long a request waits where the exchange asked for quiet."""
 REFUSED_SECONDS: Final = {418: 120.0, 429: 10.0}
 """How long to keep quiet where the exchange forgets to say it (Retry-After)."""
 
 
 class RestUnavailable(Exception):
     """The exchange gave no answer; the sentence says what was tried and what happened."""
+
+
+class RestQuiet(RestUnavailable):
+    """The exchange asked for quiet, and for longer than a request can wait."""
 
 
 class WeightBudget:
@@ -44,6 +51,11 @@ class WeightBudget:
         self._left = min(self._capacity, self._left + (now - self._at) * rate) - weight
         self._at = now
         return max(0.0, -self._left / rate, self._quiet_until - now)
+
+    @property
+    def quiet_seconds(self) -> float:
+        """How much longer the exchange wants to hear nothing."""
+        return max(0.0, self._quiet_until - self._monotonic())
 
     def be_quiet(self, seconds: float) -> None:
         """The exchange asked us to stop for so long."""
@@ -86,6 +98,9 @@ class RestClient:
 
     async def fetch(self, request: Request) -> bytes:
         """The body of a good answer; raises RestError where the exchange refuses, RestUnavailable else."""
+        if (quiet := self.budget.quiet_seconds) > PATIENCE_SECONDS:
+            until = datetime.fromtimestamp(time.time() + quiet, UTC)
+            raise RestQuiet(f"{self._name} asked for quiet until {until:%Y-%m-%d %H:%M:%S} UTC.")
         if (wait := self.budget.wait_seconds(request.weight)) > 0:
             await asyncio.sleep(wait)
         self.requests += 1

@@ -43,8 +43,8 @@ def the_end(outputs: Any) -> Reconnect:
 @pytest.mark.parametrize(
     ("wanted", "channel", "data", "seconds"),
     [
-        ((BTC, "ticker"), f"ticker.{BTC}.100ms", a_ticker(1), 15),
-        (("btc_usd", "index"), "deribit_price_index.btc_usd", {"timestamp": 1, "price": 1}, 15),
+        ((BTC, "ticker"), f"ticker.{BTC}.100ms", a_ticker(1), 12),
+        (("btc_usd", "index"), "deribit_price_index.btc_usd", {"timestamp": 1, "price": 1}, 12),
         (
             ("btc_usd", "volatility"),
             "deribit_volatility_index.btc_usd",

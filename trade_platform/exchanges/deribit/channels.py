@@ -51,14 +51,14 @@ _PERPETUAL: Final = {
     Channel.TRADE: Patience(60),
     Channel.CANDLE: Patience(150),  # an update a minute at least: quiet minutes are sent too
     Channel.QUOTE: Patience(60),
-    Channel.TICKER: Patience(15, never_quiet=True),  # mark and index price move every second
+    Channel.TICKER: Patience(12, never_quiet=True),  # mark and index price move every second
 }
 _OTHERS: Final = {
     Channel.TRADE: Patience(probe_seconds=600),  # an option may not trade for weeks
     Channel.CANDLE: Patience(probe_seconds=600),
     Channel.QUOTE: Patience(probe_seconds=600),
     Channel.TICKER: Patience(60),
-    Channel.INDEX: Patience(15, never_quiet=True),  # a tick a second or more
+    Channel.INDEX: Patience(12, never_quiet=True),  # a tick a second or more
     Channel.VOLATILITY: Patience(60, never_quiet=True),
 }
 
