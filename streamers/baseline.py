@@ -54,6 +54,11 @@ class Baselines:
         self._asked: set[str] = set()
         self._symbols: asyncio.Queue[tuple[str, Channel, int | None]] = asyncio.Queue()
 
+    @property
+    def asking(self) -> int:
+        """Symbols that REST is being asked about."""
+        return len(self._asked)
+
     def look(self, connection: Connection) -> None:
         """Ask for the symbols of a connection that are acknowledged, and unknown or silent."""
         if not connection.unverified or not self._publisher.acquainted.is_set():

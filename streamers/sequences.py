@@ -132,6 +132,11 @@ class Sequences:
             return None
         return Missing(missing.symbol, missing.channel, first, missing.last)
 
+    @property
+    def holding(self) -> int:
+        """Holes that are being re-read."""
+        return sum(map(len, self._holds.values()))
+
     def hold(self, missing: Missing) -> None:
         """The hole is being re-read: promise nothing from its first number on."""
         field = field_of(missing.symbol, missing.channel)

@@ -137,6 +137,13 @@ class Supervisor:
             for helper in helpers:
                 helper.cancel()
 
+    @property
+    def unsettled(self) -> int:
+        """Symbols whose trades are not yet known to be whole, and holes that are being re-read."""
+        connections = [feed.current for feed in self.feeds.values() if feed.current is not None]
+        unverified = sum(len(connection.unverified) for connection in connections)
+        return unverified + self.baselines.asking + self.publisher.sequences.holding
+
     # --- instruments and selection ---
 
     async def _read_instruments_until_there(self, stop: asyncio.Event) -> None:

@@ -58,6 +58,7 @@ class Telemetry(Collector):
                 "connections": len(supervisor.feeds),
                 "connections_down": len(down),
                 "selected": supervisor.selected,
+                "unsettled": supervisor.unsettled,
                 "redis": publisher.sender.away or "ok",
                 "spool_bytes": publisher.backlog.spool.bytes,
                 "shedding": bool(publisher.shed),

@@ -155,3 +155,14 @@ def test_a_hole_that_opens_takes_the_promise_back() -> None:
     sequences.note([trade(10)])
     sequences.hold(hole(5, 6))
     assert sequences.owed() == {AAA: 4}
+
+
+def test_holes_that_are_being_read_again_are_counted() -> None:
+    sequences = Sequences()
+    sequences.learn({"AAA|trade": 10})
+    hole = Missing("AAA", Channel.TRADE, 5, 7)
+    assert sequences.holding == 0
+    sequences.hold(hole)
+    assert sequences.holding == 1
+    sequences.release(hole)
+    assert sequences.holding == 0

@@ -31,6 +31,7 @@ from trade_platform.operations.verify import Verification, verify
 READY_SECONDS = 60.0
 LIVE_SECONDS = 15.0
 """How long the countdown of ``--seconds`` waits for every real exchange to deliver."""
+SETTLE_SECONDS = 15.0
 DRAIN_SECONDS = 120.0
 STOP_SECONDS = 15.0
 
@@ -239,6 +240,7 @@ class _Platform:
                 post_json(f"{control}/pause")
             except LoopbackError as error:
                 self._display.say(f"the simulated market could not be paused: {error}")
+        self._settle()
         self._end(self._streamers)
         with self._connections() as (connection, bus):
             drained = self._drain(connection, bus)
@@ -249,6 +251,22 @@ class _Platform:
         if self._simulator:
             self._end([self._simulator])
         return Outcome(verification=verification, drained=drained, clean=self._clean)
+
+    def _settle(self) -> None:
+        """A market that stands still can be caught up with: whoever was just away asks what it missed.
+
+        A real market goes on; what is unsettled then, the next run finds by the numbers that are kept.
+        """
+        deadline = time.monotonic() + (SETTLE_SECONDS if self._control else 0.0)
+        while time.monotonic() < deadline and not all(map(self._settled, self._streamers)):
+            self._keep_alive([*self._surroundings.servers, *self._processors, *self._streamers])
+            self._pause.wait(0.1)
+
+    def _settled(self, streamer: Child) -> bool:
+        details = self._health(streamer).get("details")
+        return (
+            isinstance(details, dict) and not details.get("unsettled") and not details.get("connections_down")
+        )
 
     def _drain(self, connection: psycopg.Connection, bus: redis.Redis) -> bool:
         deadline = time.monotonic() + DRAIN_SECONDS
