@@ -9,7 +9,7 @@ import pytest
 
 from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, InstrumentState
 from trade_platform.domain.selection import Wanted
-from trade_platform.exchanges.session import ProtocolViolation, Reason, Reconnect
+from trade_platform.exchanges.session import Missing, ProtocolViolation, Reason, Reconnect
 
 BTC = "BTC-PERPETUAL"
 TRADES, TICKER = f"trades.{BTC}.100ms", f"ticker.{BTC}.100ms"
@@ -243,6 +243,18 @@ def test_change_subscribes_what_is_new_and_unsubscribes_what_is_gone(
     assert list(talk.session.subscriptions) == [TRADES, "trades.ETH-PERPETUAL.100ms"]
     assert talk.tell(TICKER, {"timestamp": 1, "best_bid_price": 5})  # the last on its way is still a record
     assert list(talk.session.subscriptions) == [TRADES, "trades.ETH-PERPETUAL.100ms"]
+
+
+def test_what_passes_while_a_symbol_is_not_selected_is_not_missing(
+    conversation: Conversation, a_trade: Callable[..., dict[str, Any]]
+) -> None:
+    talk = conversation((BTC, "trade"), (BTC, "quote")).start()
+    talk.tell(TRADES, [a_trade(10)])
+    talk.session.change([Wanted(BTC, Channel.QUOTE)], talk.now)
+    talk.acknowledge(talk.after(0.5))
+    outputs = [*talk.session.change([Wanted(BTC, Channel.TRADE), Wanted(BTC, Channel.QUOTE)], talk.now)]
+    talk.acknowledge([*outputs, *talk.after(0.5)])
+    assert not [one for one in talk.tell(TRADES, [a_trade(5000)]) if isinstance(one, Missing)]
 
 
 def test_change_forgets_what_was_not_even_asked_for(conversation: Conversation, calls_of: CallsOf) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Raw
 
-from trade_platform.domain.model import ExchangeState, ExchangeStatus
+from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.deribit import channels, rest, wire
 from trade_platform.exchanges.deribit.known import KINDS, Sample
@@ -119,7 +119,10 @@ class DeribitSession:
         gone = [name for name in self._subscriptions if name not in kept]
         requested = [name for name in gone if self._subscriptions[name].requested_at is not None]
         for name in gone:
-            del self._subscriptions[name], self._readers[name]
+            left = self._subscriptions.pop(name).wanted
+            del self._readers[name]
+            if left.channel is Channel.TRADE:  # what passes meanwhile was not asked for
+                self._shared.sequences.pop(left.symbol, None)
         self._silence.forget(gone)
         self._calls.unsubscribe(gone, requested=requested)
         self._admit(wanted)
