@@ -2,6 +2,9 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from trade_platform.adapters import children
 from trade_platform.adapters.children import Child, Kept, running, stop_leftovers
 
 READY = """
@@ -78,6 +81,18 @@ def test_last_words_are_a_sentence_also_where_the_log_is_json(tmp_path: Path) ->
     one.start()
     assert one.wait(30) == 0
     assert one.last_words() == "No way. OSError: why"
+
+
+def test_a_log_that_has_grown_large_is_begun_anew_and_kept_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "LARGEST_LOG", 4)
+    one = child(tmp_path, program="print('first words')")
+    for _ in range(2):
+        one.start()
+        assert one.wait(30) == 0
+    assert one.log_path.read_text() == "first words\n"
+    assert one.log_path.with_suffix(".log.1").read_text() == "first words\n"
 
 
 def test_leftovers_are_stopped_by_their_run_files(tmp_path: Path) -> None:

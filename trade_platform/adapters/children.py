@@ -18,6 +18,8 @@ from trade_platform.adapters.process import Run, read_run, read_runs
 
 _RESTART_LIMIT_SECONDS = 30.0
 _TAIL_BYTES = 64 * 1024
+LARGEST_LOG = 64 * 1024 * 1024
+"""A log that has grown beyond this is begun anew at the next start; the one before is kept."""
 LEADER = "up"
 """Name of the process that keeps the others alive."""
 
@@ -59,6 +61,8 @@ class Child:
     def start(self) -> None:
         """Start it in its own session, so that a Ctrl-C at the terminal reaches us alone."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_path.exists() and self.log_path.stat().st_size > LARGEST_LOG:
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._arguments,
