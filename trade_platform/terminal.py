@@ -214,22 +214,21 @@ def _result(verification: Verification) -> Text:
 
 def print_instruments(console: Console, recorded: Sequence[RecordedInstrument]) -> None:
     """What is recorded, with its cost."""
-    table = Table(title="What is recorded", title_justify="left", header_style="bold")
-    for name in ("exchange", "instrument", "kind", "channels"):
-        table.add_column(name)
+    table = _table("What is recorded", "instrument")
+    table.add_column("kind")
+    table.add_column("channels", overflow="fold")
     table.add_column("rows a day", justify="right")
-    for one in recorded:
-        more = f" + {', '.join(one.unknown)}" if one.unknown else ""
-        table.add_row(
-            one.exchange, one.symbol, one.kind, ", ".join(one.channels), f"{one.rows_a_day:,}{more}"
-        )
+    for exchange, rows in groupby(recorded, key=lambda one: one.exchange):
+        table.add_row(Text(exchange, style="bold cyan"))
+        for one in rows:
+            more = f" + {', '.join(one.unknown)}" if one.unknown else ""
+            cost = f"{one.rows_a_day:,}{more}"
+            table.add_row(f"  {one.symbol}", one.kind, ", ".join(one.channels), cost)
     console.print(table)
-    rows = sum(one.rows_a_day for one in recorded)
-    console.print(f"{len(recorded)} instruments, {rows:,} rows a day.")
+    rows_a_day = sum(one.rows_a_day for one in recorded)
+    console.print(f"{len(recorded)} instruments, {rows_a_day:,} rows a day at most.")
     if any(one.unknown for one in recorded):
-        console.print(
-            "A channel behind a + has not been recorded long enough to say what it costs.", style="dim"
-        )
+        console.print("What stands behind a + was not recorded long enough to tell.", style="dim")
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
