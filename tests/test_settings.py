@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from trade_platform.domain.defences import Defence
 from trade_platform.settings import Settings, SettingsError, settings_from
 
 
@@ -33,9 +34,16 @@ def test_hosts_are_those_of_the_exchange() -> None:
     assert settings.hosts("binance_spot") == ("", "")
 
 
+def test_defences_are_named_by_commas() -> None:
+    assert settings_from({}).without == frozenset()
+    left_out = settings_from({"WITHOUT": "spool, catch_up"}).without
+    assert left_out == {Defence.SPOOL, Defence.CATCH_UP}
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("WITHOUT", "spool,luck"),
         ("METRICS_PORT", "many"),
         ("METRICS_PORT", "70000"),
         ("METRICS_PORT", "-1"),

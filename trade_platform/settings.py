@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from trade_platform.domain.defences import Defence
 from trade_platform.domain.market_clock import MarketClock
 
 SCHEMES: Final = {
@@ -69,6 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     candle_lateness_seconds: Annotated[float, Meta(ge=0)] = 2.5
     """Market seconds after a minute's end until its candle is stored, proven complete or not."""
 
+    without: frozenset[Defence] = frozenset()
+    """Defences that are left out, by commas: a rehearsal of `make faults`, never for use."""
+
     def hosts(self, exchange: str) -> tuple[str, str]:
         """(WebSocket, REST) base URLs that replace the exchange's own; empty where they do not."""
         return getattr(self, f"{exchange}_websocket_url", ""), getattr(self, f"{exchange}_rest_url", "")
@@ -108,12 +112,18 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
             ) from error
     for name, value in given.items():
         try:
-            msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)
+            msgspec.convert({name: _listed(name, value)}, Settings, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
             raise SettingsError(
                 f"{name.upper()}={value!r} is not usable ({error}): correct or unset it."
             ) from error
-    return msgspec.convert(given, Settings, strict=False, dec_hook=_path)
+    values = {name: _listed(name, value) for name, value in given.items()}
+    return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+
+
+def _listed(name: str, value: str) -> str | list[str]:
+    """``WITHOUT`` alone holds several."""
+    return [one.strip() for one in value.split(",") if one.strip()] if name == "without" else value
 
 
 def _path(kind: type, value: object) -> object:
