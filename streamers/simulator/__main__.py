@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from streamers.simulator.assembly import Plan, Remembered, assemble
+from streamers.simulator.binance_trades import DEFAULT_REACH_HOURS
 from streamers.simulator.capture import UnusableCapture, describe
 from streamers.simulator.faults import UnusableScript
 from streamers.simulator.listing import EXCHANGES
@@ -74,6 +75,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         default=1.0,
         help="times the protocols' own intervals (pings, deadlines, life of a connection)",
     )
+    parser.add_argument(
+        "--reach",
+        type=float,
+        default=DEFAULT_REACH_HOURS,
+        metavar="HOURS",
+        help="how far back USD-M serves aggregate trades (default: %(default)s)",
+    )
     return parser.parse_args(given)  # fmt: skip
 
 
@@ -105,6 +113,7 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         faults=options.faults,
         captures=tuple(options.capture),
         scale=options.time_scale,
+        reach_hours=options.reach,
     )
     name = settings.process_name or PROCESS_NAME
     earlier = read_ports(settings.data_folder)

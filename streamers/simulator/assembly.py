@@ -10,15 +10,17 @@ from typing import Any
 import msgspec
 import structlog
 
+from streamers.simulator.binance_trades import DEFAULT_REACH_HOURS
 from streamers.simulator.capture import Session, exchange_of, read_session
 from streamers.simulator.deribit_floor import DeribitFloor
 from streamers.simulator.exchange import SimulatedExchange
 from streamers.simulator.faults import FaultScript, read_faults
-from streamers.simulator.floor import ClockBehind, Floor
+from streamers.simulator.floor import Floor
 from streamers.simulator.hub import Hub
 from streamers.simulator.ledger import Ledger
 from streamers.simulator.listing import BINANCE_SPOT, BINANCE_USDM, DERIBIT, EXCHANGES, listings
 from streamers.simulator.replay import Replay
+from streamers.simulator.restart import ClockBehind
 from streamers.simulator.source import Source
 from streamers.simulator.spot_floor import SpotFloor
 from streamers.simulator.usdm_floor import UsdmFloor
@@ -43,6 +45,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     faults: Path | None = None
     captures: tuple[Path, ...] = ()
     scale: float = 1.0
+    reach_hours: float = DEFAULT_REACH_HOURS
 
     def chosen(self) -> tuple[str, ...]:
         """The exchanges to run: those named, else those of the captures, else all."""
@@ -112,7 +115,10 @@ def assemble(plan: Plan, key: str, data_folder: Path, clock: Clock) -> Remembere
             else _market(plan, key, hub, ledger, _state(state_path), clock.market())
         )
         remembered = Remembered(
-            SimulatedExchange(source, hub, ledger, faults=faults, scale=plan.scale), state_path
+            SimulatedExchange(
+                source, hub, ledger, faults=faults, scale=plan.scale, reach_hours=plan.reach_hours
+            ),
+            state_path,
         )
         remembered.write()
     except OSError as error:

@@ -123,6 +123,12 @@ class BinanceConversation:
             self._unanswered = now
         return [Ping(_payload(self._unanswered))]
 
+    def postpone(self, now: float) -> int:
+        if now < self._next_ping:
+            return 0
+        self._next_ping, self._unanswered = now + self.rules.ping_every, None
+        return 1
+
     def wrap(self, frame: Frame) -> str:
         return f'{{"stream":"{frame.stream}","data":{frame.data}}}' if self.combined else frame.data
 

@@ -1,20 +1,19 @@
-"""What Binance answers over REST about its public market: rows of trades, candles, quotes and instruments."""
+"""What Binance answers over REST about its public market: candles, quotes, tickers and instruments."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Callable
 from typing import Any
 
-from streamers.simulator.binance_parameters import Query, Refused, integer, limit_of, required
-from streamers.simulator.binance_texts import truth
+from streamers.simulator.binance_parameters import Query, Refused, integer, limit_of, required, symbol_of
+from streamers.simulator.binance_texts import array_of
 from streamers.simulator.candles import roll_up
-from streamers.simulator.figures import padded, truncated
+from streamers.simulator.figures import padded
 from streamers.simulator.listing import BINANCE_SPOT
 from streamers.simulator.source import Source
 from streamers.simulator.statistics import day_of
-from streamers.simulator.tape import Print, Row
+from streamers.simulator.tape import Row
 
 MINUTE_MS = 60_000
 INTERVALS = {
@@ -63,7 +62,7 @@ class BinanceAnswers:
             limits.append(
                 {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 300_000}
             )
-        head: dict[str, Any] = {"timezone": "UTC", "serverTime": self.source.now // 1000}
+        head: dict[str, Any] = {"timezone": "UTC", "serverTime": self.source.shown // 1000}
         if not self.spot:
             assets = sorted({str(known[symbol].get("marginAsset", "USDT")) for symbol in wanted})
             head |= {
@@ -77,57 +76,6 @@ class BinanceAnswers:
             "symbols": [known[symbol] for symbol in wanted],
         }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-
-    # --- trades -----------------------------------------------------------------------------------------
-
-    def aggregates(self, query: Query) -> str:
-        symbol, limit = self._symbol(query), limit_of(query, 500, 1000)
-        start, end = integer(query, "startTime"), integer(query, "endTime")
-        if start is not None and end is not None and end - start >= HOUR_MS and not self.spot:
-            raise Refused(-1127, "More than 1 hours between startTime and endTime.")
-        prints = self._page(symbol, "aggregate_trade", limit, integer(query, "fromId"), start, end)
-        best = ',"M":true' if self.spot else ""
-        net = "" if self.spot else ',"nq":"{}"'
-        return _array(
-            f'{{"a":{one.sequence},"p":"{one.price}","q":"{one.quantity}"{net.format(one.quantity)},"f":{one.first_id},'
-            f'"l":{one.last_id},"T":{one.time},"m":{truth(not one.buy)}{best}}}'
-            for one in prints
-        )
-
-    def trades(self, query: Query) -> str:
-        symbol, limit = self._symbol(query), limit_of(query, 500, 1000)
-        return self._trade_rows(self._page(symbol, "trade", limit, None, None, None))
-
-    def historical_trades(self, query: Query) -> str:
-        symbol = self._symbol(query)
-        limit = limit_of(query, 500, 1000) if self.spot else limit_of(query, 100, 500)
-        return self._trade_rows(self._page(symbol, "trade", limit, integer(query, "fromId"), None, None))
-
-    def _trade_rows(self, prints: Sequence[Print]) -> str:
-        best = ',"isBestMatch":true' if self.spot else ',"isRPITrade":false'
-
-        def turnover(one: Print) -> str:
-            value = truncated(Decimal(one.price) * Decimal(one.quantity))
-            return f"{value:f}" if self.spot else f"{value.normalize():f}"
-
-        return _array(
-            f'{{"id":{one.sequence},"price":"{one.price}","qty":"{one.quantity}","quoteQty":"{turnover(one)}",'
-            f'"time":{one.time},"isBuyerMaker":{truth(not one.buy)}{best}}}'
-            for one in prints
-        )
-
-    def _page(
-        self, symbol: str, channel: str, limit: int, from_id: int | None, start: int | None, end: int | None
-    ) -> Sequence[Print]:
-        log = self.source.tape.log(symbol, channel)
-        if from_id is not None:
-            first = log.place(from_id)
-            return log.between(first, first + limit)
-        last = len(log) if end is None else log.place_of_time(end + 1)
-        if start is None:
-            return log.between(max(last - limit, 0), last)
-        first = log.place_of_time(start)
-        return log.between(first, min(first + limit, last))
 
     # --- candles ----------------------------------------------------------------------------------------
 
@@ -145,7 +93,7 @@ class BinanceAnswers:
             if (start is None or row.open_time >= start) and (end is None or row.open_time <= end)
         ]
         rows = rows[-limit:] if start is None else rows[:limit]
-        return _array(
+        return array_of(
             f'[{row.open_time},"{row.open}","{row.high}","{row.low}","{row.close}","{row.volume}",'
             f'{row.open_time + span - 1},"{row.quote_volume}",{row.trades},"{row.taker_volume}",'
             f'"{row.taker_quote_volume}","0"]'
@@ -195,7 +143,7 @@ class BinanceAnswers:
     def price(self, query: Query) -> str:
         def row(symbol: str) -> str | None:
             rows = self.source.rows(symbol)
-            time = "" if self.spot else f',"time":{self.source.now // 1000}'
+            time = "" if self.spot else f',"time":{self.source.shown // 1000}'
             return f'{{"symbol":"{symbol}","price":"{rows[-1].close}"{time}}}' if rows else None
 
         return self._one_or_all(query, row)
@@ -205,7 +153,7 @@ class BinanceAnswers:
             rows, quote = self.source.rows(symbol), self.source.quote(symbol)
             if not rows:
                 return None
-            day = day_of(rows, self.source.now // 1000)
+            day = day_of(rows, self.source.shown // 1000)
             last = self.source.tape.log(symbol, "trade").last
             bid = (
                 f'"prevClosePrice":"{day.open}","bidPrice":"{quote.bid}","bidQty":"{quote.bid_quantity}",'
@@ -219,8 +167,8 @@ class BinanceAnswers:
                 f'"weightedAvgPrice":"{day.average}",{bid}"lastPrice":"{day.close}",'
                 f'"lastQty":"{last_quantity}","openPrice":"{day.open}","highPrice":"{day.high}",'
                 f'"lowPrice":"{day.low}","volume":"{day.volume}","quoteVolume":"{day.quote_volume}",'
-                f'"openTime":{day.open_time},"closeTime":{self.source.now // 1000},"firstId":{day.first_id},'
-                f'"lastId":{day.last_id},"count":{day.trades}}}'
+                f'"openTime":{day.open_time},"closeTime":{self.source.shown // 1000},'
+                f'"firstId":{day.first_id},"lastId":{day.last_id},"count":{day.trades}}}'
             )
 
         return self._one_or_all(query, row)
@@ -229,14 +177,14 @@ class BinanceAnswers:
         if "symbol" in query:
             return row(self._symbol(query)) or "{}"
         symbols = json.loads(query["symbols"]) if "symbols" in query else self.source.instruments()
-        return _array(text for symbol in symbols if (text := row(symbol)))
+        return array_of(text for symbol in symbols if (text := row(symbol)))
 
     # --- futures ----------------------------------------------------------------------------------------
 
     def open_interest(self, query: Query) -> str:
         symbol = self._symbol(query)
         value = self.source.tell(symbol, "open_interest") or "0"
-        return f'{{"openInterest":"{value}","symbol":"{symbol}","time":{self.source.now // 1000}}}'
+        return f'{{"openInterest":"{value}","symbol":"{symbol}","time":{self.source.shown // 1000}}}'
 
     def premium_index(self, query: Query) -> str:
         def row(symbol: str) -> str | None:
@@ -247,7 +195,7 @@ class BinanceAnswers:
             return (
                 f'{{"symbol":"{symbol}","markPrice":"{mark}","indexPrice":"{index}","estimatedSettlePrice":"{index}",'
                 f'"lastFundingRate":"{rate}","interestRate":"0.00010000","nextFundingTime":{funding_time},'
-                f'"time":{self.source.now // 1000}}}'
+                f'"time":{self.source.shown // 1000}}}'
             )
 
         return self._one_or_all(query, row)
@@ -263,7 +211,7 @@ class BinanceAnswers:
         times = [last // period * period - place * period for place in range(200)]
         times = sorted(time for time in times if start is None or time >= start)
         times = times[-limit:] if start is None else times[:limit]
-        return _array(
+        return array_of(
             f'{{"symbol":"{symbol}","fundingRate":"0.00010000","fundingTime":{time},"markPrice":"{found[0]}",'
             f'"rateType":"Regular"}}'
             for time in times
@@ -272,11 +220,4 @@ class BinanceAnswers:
     # --- inside -----------------------------------------------------------------------------------------
 
     def _symbol(self, query: Query) -> str:
-        symbol = required(query, "symbol")
-        if symbol not in self.source.instruments():
-            raise Refused(-1121, "Invalid symbol.")
-        return symbol
-
-
-def _array(items: Iterable[str]) -> str:
-    return f"[{','.join(items)}]"
+        return symbol_of(query, self.source.instruments())

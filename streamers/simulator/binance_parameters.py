@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 Query = Mapping[str, str]
 
@@ -21,6 +21,14 @@ def required(query: Query, name: str) -> str:
     if not query.get(name):
         raise Refused(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
     return query[name]
+
+
+def symbol_of(query: Query, known: Container[str]) -> str:
+    """The symbol, one that is listed."""
+    symbol = required(query, "symbol")
+    if symbol not in known:
+        raise Refused(-1121, "Invalid symbol.")
+    return symbol
 
 
 def integer(query: Query, name: str) -> int | None:

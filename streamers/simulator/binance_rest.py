@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from streamers.simulator.binance_answers import BinanceAnswers
 from streamers.simulator.binance_parameters import Query, Refused, limit_of
+from streamers.simulator.binance_trades import DEFAULT_REACH_HOURS, BinanceTrades
 from streamers.simulator.limits import Verdict, WeightWindow
 from streamers.simulator.listing import BINANCE_SPOT
 from streamers.simulator.rest import Answer
@@ -20,11 +21,12 @@ Route: TypeAlias = tuple[Callable[[Query], int], Callable[[Query], str]]
 class BinanceRest:
     """One exchange's REST."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, reach_hours: float = DEFAULT_REACH_HOURS) -> None:
         self.source = source
         self.spot = source.exchange == BINANCE_SPOT
         self.window = WeightWindow(6000 if self.spot else 2400)
         self.answers = BinanceAnswers(source, self.window.limit)
+        self.trades = BinanceTrades(source, reach_hours)
         self.maintenance = False
         prefix = "/api/v3/" if self.spot else "/fapi/v1/"
         self.routes: dict[str, Route] = {prefix + name: route for name, route in self._routes().items()}
@@ -65,11 +67,11 @@ class BinanceRest:
 
         routes: dict[str, Route] = {
             "ping": (cost(1, 1), lambda _: "{}"),
-            "time": (cost(1, 1), lambda _: f'{{"serverTime":{self.source.now // 1000}}}'),
+            "time": (cost(1, 1), lambda _: f'{{"serverTime":{self.source.shown // 1000}}}'),
             "exchangeInfo": (cost(20, 1), self.answers.exchange_info),
-            "aggTrades": (cost(4, 20), self.answers.aggregates),
-            "trades": (cost(25, 5), self.answers.trades),
-            "historicalTrades": (cost(25, 200), self.answers.historical_trades),
+            "aggTrades": (cost(4, 20), self.trades.aggregates),
+            "trades": (cost(25, 5), self.trades.trades),
+            "historicalTrades": (cost(25, 200), self.trades.historical_trades),
             "klines": (self._klines_weight, self.answers.klines),
             "depth": (self._depth_weight, self.answers.depth),
             "ticker/bookTicker": (by_symbol(2, 4 if spot else 5), self.answers.book_ticker),
@@ -89,7 +91,7 @@ class BinanceRest:
         if verdict.status == 429:
             limit = f"current limit is {self.window.limit} request weight per 1 MINUTE."
             return f"Too much request weight used; {limit}"
-        until = self.source.now // 1000 + verdict.retry_after * 1000
+        until = self.source.shown // 1000 + verdict.retry_after * 1000
         return f"Way too much request weight used; IP banned until {until}."
 
     def _system_status(self, _query: Query) -> str:

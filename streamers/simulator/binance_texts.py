@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from streamers.simulator.source import Quote
 from streamers.simulator.statistics import Day
 from streamers.simulator.tape import Print, Row
@@ -10,6 +12,11 @@ from streamers.simulator.tape import Print, Row
 def truth(flag: bool) -> str:
     """A JSON boolean."""
     return "true" if flag else "false"
+
+
+def array_of(items: Iterable[str]) -> str:
+    """A JSON array of texts that are JSON already."""
+    return f"[{','.join(items)}]"
 
 
 def spot_trade(symbol: str, one: Print) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
 from collections.abc import Iterable
 
 from aiohttp import WSMsgType, web
 
 from streamers.simulator.exchange import SimulatedExchange
-from streamers.simulator.hub import Abort, Close, Conversation, Instruction, Ping, Say
+from streamers.simulator.hub import Abort, Close, Conversation, Fragments, Instruction, Ping, Say
 
 BACKLOG = 200_000
 """Texts that may wait for a slow client; beyond it the connection is dropped."""
-CLOSE_SECONDS = 2.0
+TEXT, CONTINUATION = 1, 0
 DROPPED = 1006
 """What a connection without a close frame is called; it never stands on the wire."""
 
@@ -55,9 +56,9 @@ class Carrier:
     async def run(self, exchange: SimulatedExchange) -> None:
         """Talk until either side ends."""
         loop = asyncio.get_running_loop()
-        writer = loop.create_task(self._write())
+        writer = loop.create_task(self._write(exchange))
         try:
-            self.put_all(self.conversation.opened(loop.time()))
+            self.put_all(exchange.reception.opened(self.conversation, loop.time()))
             exchange.hub.join(self.conversation)
             await self._read(exchange)
         finally:
@@ -75,7 +76,7 @@ class Carrier:
                 text = (
                     message.data if isinstance(message.data, str) else message.data.decode(errors="replace")
                 )
-                instructions = self.conversation.receive(text, now)
+                instructions = exchange.reception.hear(self.conversation, text, now)
                 self.put_all(instructions)
                 exchange.hub.refresh(self.conversation)
             elif message.type is WSMsgType.PING:
@@ -85,22 +86,34 @@ class Carrier:
             elif message.type is WSMsgType.PONG:
                 self.put_all(self.conversation.ponged(bytes(message.data), now))
 
-    async def _write(self) -> None:
+    async def _write(self, exchange: SimulatedExchange) -> None:
         while not self._over:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                await self._dawdle(exchange)
+                if not self._waiting:
+                    break  # dropped meanwhile
                 try:
                     await self._perform(self._waiting.popleft())
                 except (ConnectionError, RuntimeError):  # the client is gone: its reader will notice
                     self._waiting.clear()
             self._idle.set()
 
+    async def _dawdle(self, exchange: SimulatedExchange) -> None:
+        """A slow server takes its time before every frame."""
+        slow = exchange.troubles.latest("slow", asyncio.get_running_loop().time())
+        if slow:
+            exchange.troubles.count("slow")
+            await asyncio.sleep(slow.delay)
+
     async def _perform(self, one: str | Instruction) -> None:
         if isinstance(one, str):
             await self._socket.send_str(one)
         elif isinstance(one, Say):
             await self._socket.send_str(one.text)
+        elif isinstance(one, Fragments):
+            self._write_fragments(one.text.encode())
         elif isinstance(one, Ping):
             await self._socket.ping(one.payload)
         elif isinstance(one, Close):
@@ -112,3 +125,24 @@ class Carrier:
             self.sent_code = DROPPED
             if self._request.transport is not None:
                 self._request.transport.abort()
+
+    def _write_fragments(self, payload: bytes) -> None:
+        """One message in three frames (RFC 6455, 5.4), which aiohttp itself never sends."""
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            return
+        third = max(len(payload) // 3, 1)
+        parts = [payload[:third], payload[third : 2 * third], payload[2 * third :]]
+        for place, part in enumerate(parts):
+            opcode = TEXT if place == 0 else CONTINUATION
+            transport.write(_head(opcode, len(part), final=place == len(parts) - 1) + part)
+
+
+def _head(opcode: int, length: int, *, final: bool) -> bytes:
+    """The head of an unmasked frame."""
+    first = (0x80 if final else 0) | opcode
+    if length < 126:
+        return struct.pack("!BB", first, length)
+    if length < 1 << 16:
+        return struct.pack("!BBH", first, 126, length)
+    return struct.pack("!BBQ", first, 127, length)

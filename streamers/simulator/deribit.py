@@ -18,6 +18,8 @@ MAXIMUM_BYTES = 32_768
 INTERVALS = ("raw", "100ms", "agg2")
 RESOLUTIONS = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D")
 KINDS = ("future", "option", "spot", "future_combo", "option_combo", "any")
+HEARTBEAT = '{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}'
+TEST_REQUEST = '{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
 EXCHANGE_WIDE = ("platform_state", "platform_state.public_methods_state", "announcements")
 
 
@@ -112,7 +114,20 @@ class DeribitConversation:
         kind = "test_request" if self._beats % 2 == 0 else "heartbeat"
         if kind == "test_request" and self._asked is None:
             self._asked = now
-        return [Say(f'{{"jsonrpc":"2.0","method":"heartbeat","params":{{"type":"{kind}"}}}}')]
+        return [Say(TEST_REQUEST if kind == "test_request" else HEARTBEAT)]
+
+    def postpone(self, now: float) -> int:
+        self._heard, self._asked = now, None
+        if not self._interval or now < self._next_beat:
+            return 0
+        self._next_beat = now + self._interval
+        return 1
+
+    def flood(self, count: int, now: float) -> list[Instruction]:
+        """Many test_requests at once; each wants its public/test."""
+        if self._asked is None:
+            self._asked = now
+        return [Say(TEST_REQUEST)] * count
 
     def wrap(self, frame: Frame) -> str:
         return (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,13 +11,12 @@ from streamers.simulator.deribit_texts import book_text, chart_text, quote_text,
 from streamers.simulator.figures import fixed, plain_units
 from streamers.simulator.floor import Floor
 from streamers.simulator.ledger import Trade
-from streamers.simulator.listing import MILLISECOND, MINUTE, SECOND
+from streamers.simulator.listing import INDICES, MILLISECOND, MINUTE, SECOND
 from streamers.simulator.market import Order, Pit
 from streamers.simulator.options import Worth, worth
 from streamers.simulator.statistics import Day, day_of
 from streamers.simulator.tape import Print, Row
 
-INDICES = {"btc_usd": "BTC-PERPETUAL", "eth_usd": "ETH-PERPETUAL", "btc_usdc": "BTC_USDC-PERPETUAL"}
 VOLATILITY = ("btc_usd", "eth_usd")
 BATCH = 100 * MILLISECOND
 
@@ -29,7 +27,6 @@ class DeribitFloor(Floor):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._batch: dict[str, list[Print]] = defaultdict(list)
-        self._trade_ids: dict[str, int] = defaultdict(lambda: 244_000_000)
         self._direction: dict[str, int] = {}
         self._dirty: set[str] = set()
         self._said_row: dict[str, Row] = {}
@@ -38,7 +35,7 @@ class DeribitFloor(Floor):
 
     def open(self, now: int) -> None:
         for pit in self.pits.values():
-            self._value(pit, now)
+            self.valued(pit, now)
         super().open(now)
 
     # --- what is asked by those who answer --------------------------------------------------------------
@@ -64,7 +61,7 @@ class DeribitFloor(Floor):
         if what == "index":
             return self.index(name) if name in INDICES else None
         return (
-            ticker_text(self, self.pits[name], self.now // 1000)
+            ticker_text(self, self.pits[name], self.shown // 1000)
             if what == "ticker"
             else super().tell(name, what)
         )
@@ -104,7 +101,7 @@ class DeribitFloor(Floor):
         symbol = pit.listing.symbol
         known = self._day.get(symbol)
         if known is None or known[0] != self.now // SECOND:
-            known = self._day[symbol] = (self.now // SECOND, day_of(self.rows(symbol), self.now // 1000))
+            known = self._day[symbol] = (self.now // SECOND, day_of(self.rows(symbol), self.shown // 1000))
         return known[1]
 
     # --- what happens -----------------------------------------------------------------------------------
@@ -137,7 +134,7 @@ class DeribitFloor(Floor):
             self,
             pit,
             number,
-            self._trade_id(pit),
+            self._trade_id(pit, number),
             price,
             quantity,
             order.time // 1000,
@@ -146,7 +143,7 @@ class DeribitFloor(Floor):
             more=more,
         )
         if not self._batch[symbol]:
-            self.agenda.at((order.time // BATCH + 1) * BATCH, partial(self._batch_over, pit))
+            self.agenda.at((self.now // BATCH + 1) * BATCH, partial(self._batch_over, pit))
         self._batch[symbol].append(
             Print(
                 number,
@@ -187,16 +184,16 @@ class DeribitFloor(Floor):
 
     def schedule(self, pit: Pit, now: int) -> None:
         symbol = pit.listing.symbol
-        self.agenda.every(
-            (now // BATCH + 1) * BATCH + pit.some(1, 99) * MILLISECOND, BATCH, partial(self._ticker, pit)
+        self.every(
+            pit, (now // BATCH + 1) * BATCH + pit.some(1, 99) * MILLISECOND, BATCH, partial(self._ticker, pit)
         )
         second = (now // SECOND + 1) * SECOND
-        self.agenda.every(second + pit.some(0, 999) * MILLISECOND, SECOND, partial(self._second, pit))
+        self.every(pit, second + pit.some(0, 999) * MILLISECOND, SECOND, partial(self._second, pit))
         for name, source in INDICES.items():
             if source == symbol:
-                self.agenda.every(second + 150 * MILLISECOND, SECOND, partial(self._index, name))
+                self.every(pit, second + 150 * MILLISECOND, SECOND, partial(self._index, name))
         filler = (now // MINUTE + 1) * MINUTE + pit.some(1000, 1900) * MILLISECOND
-        self.agenda.every(filler, MINUTE, partial(self._filler, pit))
+        self.every(pit, filler, MINUTE, partial(self._filler, pit))
 
     def _ticker(self, pit: Pit, time: int) -> None:
         symbol = pit.listing.symbol
@@ -212,7 +209,7 @@ class DeribitFloor(Floor):
         """Once a second: value an option, say books and funding."""
         symbol, listing = pit.listing.symbol, pit.listing
         if listing.strike is not None:
-            self._value(pit, time)
+            self.valued(pit, time)
             self.said_quote(pit, time)
         for channel in (f"book.{symbol}.100ms", f"book.{symbol}.raw", f"book.{symbol}.agg2"):
             if self.hub.wanted(channel):
@@ -229,10 +226,10 @@ class DeribitFloor(Floor):
                 f'{{"interest":{self.funding(pit)},"timestamp":{time // 1000},"index_price":{index}}}',
             )
 
-    def _value(self, pit: Pit, time: int) -> None:
+    def valued(self, pit: Pit, time: int) -> None:
         """Put an option's quotes around what it is worth."""
         listing = pit.listing
-        if listing.strike is None or listing.expiry is None:
+        if listing.strike is None or listing.expiry is None or pit.halted:
             return
         forward = float(self.index(listing.index))
         value = worth(forward, listing.strike, listing.expiry, time, call=listing.option_type == "call")
@@ -270,13 +267,13 @@ class DeribitFloor(Floor):
         if not minutes.roll(time).trades:
             self.said_candle(pit, minutes.shown(), closed=False, time=time)
 
-    def _trade_id(self, pit: Pit) -> str:
+    def _trade_id(self, pit: Pit, sequence: int) -> str:
+        """Unique for its currency, sparse, and the same whenever it is asked for."""
         listing = pit.listing
         prefix = (
             listing.base if listing.inverse or listing.kind == "option" else f"{listing.base}_{listing.quote}"
         )
-        self._trade_ids[prefix] += pit.some(1, 6)
-        number = self._trade_ids[prefix]
+        number = 1_009 * sequence + list(self.pits).index(listing.symbol)
         return str(number) if prefix == "BTC" else f"{prefix}-{number}"
 
     def _block(self, pit: Pit) -> str:
@@ -286,27 +283,18 @@ class DeribitFloor(Floor):
         combo = pit.listing.symbol.split("-")[1]
         return f',"combo_id":"BTC-FS-{combo}_PERP","combo_trade_id":"{pit.some(10**8, 10**9)}"'
 
-    def memory(self) -> dict[str, Any]:
-        return {**super().memory(), "trade_ids": dict(self._trade_ids)}
-
-    def recall(self, memory: Mapping[str, Any]) -> None:
-        super().recall(memory)
-        for prefix, last in memory.get("trade_ids", {}).items():
-            self._trade_ids[prefix] = last + 1_000
-
     def settle(self, now: int) -> None:
         for symbol in list(self._batch):
             self._batch_over(self.pits[symbol], now)
 
-    def reprint(self, entry: Trade) -> None:
-        """The ledger holds no index, mark or iv: those of a print before the restart are lost to REST."""
-        trade_id = self._trade_id(self.pits[entry.symbol])
-        text = (
+    def text_of(self, entry: Trade) -> str:
+        """The ledger holds no index, mark or iv: those of prints that left the memory are lost to REST."""
+        trade_id = self._trade_id(self.pits[entry.symbol], entry.sequence)
+        return (
             f'{{"timestamp":{entry.event_time // 1000},"price":{entry.price},"amount":{entry.quantity},'
             f'"direction":"{entry.side}","instrument_name":"{entry.symbol}","trade_seq":{entry.sequence},'
             f'"tick_direction":1,"trade_id":"{trade_id}"}}'
         )
-        self.tape.log(entry.symbol, "trade").append(entry.print(text))
 
 
 def trade_channels(pit: Pit) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,9 +11,10 @@ import msgspec
 from streamers.simulator.candles import roll_up
 from streamers.simulator.figures import plain
 from streamers.simulator.limits import Bucket
+from streamers.simulator.listing import INDICES
 from streamers.simulator.rest import Answer
 from streamers.simulator.source import Source
-from streamers.simulator.tape import Print, Row
+from streamers.simulator.tape import FOREVER, Print, Row
 
 RESOLUTIONS = {str(minutes): minutes for minutes in (1, 3, 5, 10, 15, 30, 60, 120, 180, 360, 720)} | {
     "1D": 1440
@@ -57,13 +59,14 @@ class DeribitRest:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.maintenance = False
+        self.locked_indices: list[str] = []
         self._credits = Bucket(50_000, 10_000)
         self._instrument_credits = Bucket(500_000, 10_000)
         self.methods: dict[str, Callable[[Mapping[str, Any]], str]] = {
-            "public/get_time": lambda _: str(self.source.now // 1000),
+            "public/get_time": lambda _: str(self.source.shown // 1000),
             "public/test": lambda _: '{"version":"1.2.26"}',
             "public/hello": lambda _: '{"version":"1.2.26"}',
-            "public/status": lambda _: '{"locked":"false","locked_indices":[]}',
+            "public/status": self._status,
             "public/get_instruments": self._instruments,
             "public/get_instrument": lambda params: _dumps(self.source.instruments()[self._symbol(params)]),
             "public/get_currencies": self._currencies,
@@ -78,7 +81,7 @@ class DeribitRest:
 
     def now(self) -> int:
         """Market time, microseconds."""
-        return self.source.now
+        return self.source.shown
 
     def handle(self, method: str, path: str, query: Mapping[str, Any], now: float) -> Answer:
         """Answer one HTTP request; ``now`` in real seconds."""
@@ -91,7 +94,7 @@ class DeribitRest:
         answered = (
             self.call(name, query, now) if bucket.take(cost, now) else refusal(10028, "too_many_requests")
         )
-        return Answer(answered.status, envelope(None, answered, self.source.now))
+        return Answer(answered.status, envelope(None, answered, self.source.shown))
 
     def call(self, name: str, params: Mapping[str, Any], now: float) -> Answered:
         """One method, whichever way it was asked."""
@@ -108,15 +111,21 @@ class DeribitRest:
         except Refused as refused:
             return refused.answered
 
+    def _status(self, _params: Mapping[str, Any]) -> str:
+        locked = self.locked_indices
+        word = "false" if not locked else "true" if len(locked) == len(INDICES) else "partial"
+        return _dumps({"locked": word, "locked_indices": locked})
+
     def _instruments(self, params: Mapping[str, Any]) -> str:
         currency, kind = params.get("currency", "any"), params.get("kind", "any")
-        if _truth(params.get("expired")):
-            return "[]"
+        expired = _truth(params.get("expired"))
         return _dumps(
             [
                 one
                 for one in self.source.instruments().values()
-                if currency in ("any", self._family(one)) and kind in ("any", one["kind"])
+                if expired is (one.get("state") == "delivered")
+                and currency in ("any", self._family(one))
+                and kind in ("any", one["kind"])
             ]
         )
 
@@ -145,23 +154,20 @@ class DeribitRest:
     def _trades(self, params: Mapping[str, Any]) -> str:
         log = self.source.tape.log(self._symbol(params), "trade")
         count = min(max(self._integer(params, "count", 10), 1), 1000)
-        ranged = any(params.get(name) not in (None, "") for name in ("start_seq", "start_timestamp"))
-        first, last = 0, len(log)
-        if (start := self._integer(params, "start_seq", -1)) >= 0:
-            first = log.place(start)
-        if (end := self._integer(params, "end_seq", -1)) >= 0:
-            last = log.place(end + 1)
-        if (start := self._integer(params, "start_timestamp", -1)) >= 0:
-            first = max(first, log.place_of_time(start))
-        if (end := self._integer(params, "end_timestamp", -1)) >= 0:
-            last = min(last, log.place_of_time(end + 1))
+        first, last = self._integer(params, "start_seq", 0), self._integer(params, "end_seq", -1)
+        since, until = self._integer(params, "start_timestamp", 0), self._integer(params, "end_timestamp", -1)
+        last, until = last if last >= 0 else FOREVER, until if until >= 0 else FOREVER
         sorting = params.get("sorting", "default")
-        oldest = sorting == "asc" or (sorting == "default" and ranged and "start_seq" in params)
-        more = last - first > count
-        window = (first, min(first + count, last)) if oldest else (max(last - count, first), last)
-        prints = list(log.between(*window)) if last > first else []
-        if not oldest or sorting == "desc":
-            prints.reverse()
+        oldest = sorting == "asc" or (sorting == "default" and params.get("start_seq") not in (None, ""))
+        found: Iterator[Print]
+        if oldest:
+            ahead = log.ascending(first, since)
+            found = takewhile(lambda one: one.sequence <= last and one.time <= until, ahead)
+        else:
+            back = log.descending(last, until)
+            found = takewhile(lambda one: one.sequence >= first and one.time >= since, back)
+        prints = list(islice(found, count + 1))
+        more, prints = len(prints) > count, prints[:count]
         return f'{{"trades":[{",".join(map(_text, prints))}],"has_more":{"true" if more else "false"}}}'
 
     def _chart(self, params: Mapping[str, Any]) -> str:
@@ -197,6 +203,8 @@ class DeribitRest:
         return f'{{"status":"{"ok" if rows else "no_data"}",{lists}}}'
 
     def _ticker(self, symbol: str) -> str:
+        if self.source.instruments()[symbol].get("state") == "delivered":
+            raise Refused(13020, "not_found", {"param": "instrument_name"})
         text = self.source.tell(symbol, "ticker")
         if text is None:
             raise Refused(10020, "invalid_or_unsupported_instrument")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamers.simulator.figures import plain, plain_units
+from streamers.simulator.ladder import ladder
 from streamers.simulator.market import Pit
 from streamers.simulator.tape import Row
 
@@ -74,7 +75,7 @@ def book_text(floor: DeribitFloor, pit: Pit, time: int, depth: int, *, typed: bo
     mark = '"new",' if typed else ""
     kind = '"type":"snapshot",' if typed else ""
     bids, asks = (
-        ",".join(f"[{mark}{price},{amount}]" for price, amount in side) for side in floor.ladder(pit, depth)
+        ",".join(f"[{mark}{price},{amount}]" for price, amount in side) for side in ladder(floor, pit, depth)
     )
     return (
         f'{{{kind}"timestamp":{time},"instrument_name":"{pit.listing.symbol}","change_id":{pit.update},'

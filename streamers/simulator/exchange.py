@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
 
+from streamers.simulator.archive import Archive
 from streamers.simulator.binance import SPOT_RULES, USDM_RULES, BinanceConversation, path_of
 from streamers.simulator.binance_rest import BinanceRest
+from streamers.simulator.binance_trades import DEFAULT_REACH_HOURS
 from streamers.simulator.deribit import DeribitConversation
 from streamers.simulator.deribit import Rules as DeribitRules
 from streamers.simulator.deribit_rest import DeribitRest
-from streamers.simulator.faults import Fault, FaultScript
-from streamers.simulator.hub import Abort, Close, Conversation, Hub, Instruction
+from streamers.simulator.door import Door, Garbage, Refusal, Welcome
+from streamers.simulator.faults import OF_THE_MARKET, Fault, FaultScript, objection
+from streamers.simulator.floor import Floor
+from streamers.simulator.hub import Conversation, Hub, Instruction
+from streamers.simulator.interference import Heard, Interference
 from streamers.simulator.ledger import Ledger
-from streamers.simulator.listing import BINANCE_SPOT, DERIBIT, SECOND
+from streamers.simulator.listing import BINANCE_SPOT, DERIBIT, INDICES, SECOND
+from streamers.simulator.reception import Reception
 from streamers.simulator.rest import Answer
 from streamers.simulator.source import Source
+from streamers.simulator.troubles import Troubles
+from streamers.simulator.turned_away import turn_away
+from streamers.simulator.upheaval import strike
 
 RETRY_SECONDS = 1.0
 """How often a ledger that cannot be written is tried again."""
@@ -37,6 +47,7 @@ class SimulatedExchange:
         *,
         faults: FaultScript | None = None,
         scale: float = 1.0,
+        reach_hours: float = DEFAULT_REACH_HOURS,
     ) -> None:
         self.source = source
         self.hub = hub
@@ -44,25 +55,42 @@ class SimulatedExchange:
         self.faults = faults or FaultScript([])
         self.scale = scale
         self.rest: BinanceRest | DeribitRest = (
-            DeribitRest(source) if source.exchange == DERIBIT else BinanceRest(source)
+            DeribitRest(source) if source.exchange == DERIBIT else BinanceRest(source, reach_hours)
         )
         self.paused = False
-        self.refuse_until = 0.0
+        self.troubles = Troubles(source.exchange)
+        self.interference = Interference(source.exchange, hub, self.troubles)
+        self.reception = Reception(source.exchange, self.troubles)
+        self.door = Door(source.exchange, self.troubles, self._conversation)
+        self.archive = None if source.exchange == DERIBIT else Archive(source)
+        self.requests = 0
         self._started_at: float | None = None
         self._retry_at = 0.0
         self._behind = False
         self._market = 0
-        self._maintenance_until = 0.0
-        self._ending: list[tuple[float, Conversation]] = []
+        self._later: deque[tuple[float, Callable[[], Iterable[Heard]]]] = deque()
 
     @property
     def key(self) -> str:
         return self.source.exchange
 
+    def knock(self, url: str, now: float) -> Refusal | Garbage | Welcome:
+        """Answer a handshake."""
+        answer = self.door.knock(url, now, len(self.hub.conversations))
+        if isinstance(answer, Welcome):
+            if self.troubles.latest("mute_new", now):
+                self.interference.muted.add(answer.conversation)
+            if answer.farewell:
+                self.reception.leaving.add(answer.conversation)
+        return answer
+
     def converse(self, url: str, now: float) -> Conversation | None:
         """The server half for a handshake; None where it must be refused."""
-        if now < max(self.refuse_until, self._maintenance_until):
-            return None
+        answer = self.knock(url, now)
+        return answer.conversation if isinstance(answer, Welcome) else None
+
+    def _conversation(self, url: str) -> Conversation | None:
+        """The server half for a URL; None where there is no such endpoint."""
         if self.key == DERIBIT:
             if urlsplit(url).path not in DERIBIT_PATHS:
                 return None
@@ -75,7 +103,7 @@ class SimulatedExchange:
         rules = (SPOT_RULES if self.key == BINANCE_SPOT else USDM_RULES).scaled(self.scale)
         return None if path is None else BinanceConversation(rules, path)
 
-    def step(self, market: int, now: float) -> Iterator[tuple[Conversation, str | Instruction]]:
+    def step(self, market: int, now: float) -> Iterator[Heard]:
         """Let the market reach ``market``; yield what each connection hears, and what faults do to it."""
         if self._started_at is None:
             self._started_at = now
@@ -83,13 +111,39 @@ class SimulatedExchange:
             self.source.run(self._reach(market))
         self._market = market
         if self._written(now):
-            yield from self.hub.deliver(now)
+            yield from self.interference.deliver(now)
         for fault in self.faults.due(now - self._started_at, self.hub.delivered, self.key):
-            yield from self.inflict(fault, now)
-        if self._maintenance_until and now >= self._maintenance_until:
-            self._maintenance_until, self.rest.maintenance = 0.0, False
-        while self._ending and self._ending[0][0] <= now:
-            yield self._ending.pop(0)[1], Close(1001, "server shutdown")
+            if not self.objection(fault):
+                yield from strike(self, fault, now)
+        while self._later and self._later[0][0] <= now:
+            yield from self._later.popleft()[1]()
+        self.rest.maintenance = bool(self.troubles.latest("maintenance", now))
+        if isinstance(self.rest, DeribitRest):
+            self.rest.locked_indices = self.locked_indices()
+
+    def objection(self, fault: Fault) -> str:
+        """Why this exchange cannot have a fault, as a sentence; empty where it can."""
+        why = objection(fault, self.key)
+        if not why and fault.fault in OF_THE_MARKET and not isinstance(self.source, Floor):
+            return f"{fault.fault} needs a market: a replay only repeats what was recorded."
+        if not why and fault.fault in ("expiry", "burst") and fault.symbol:
+            known = self.source.instruments()
+            return "" if fault.symbol in known else f"{self.key} lists no {fault.symbol}."
+        return why
+
+    def locked_indices(self) -> list[str]:
+        """Deribit's indices in which nobody trades just now."""
+        if self.troubles.of("locked"):
+            return list(INDICES)
+        return [fault.index for fault in self.troubles.of("partial_lock")]
+
+    def due(self, conversation: Conversation, now: float) -> list[Instruction]:
+        """What a connection hears because its time has come."""
+        return self.reception.due(conversation, now)
+
+    def later(self, at: float, action: Callable[[], Iterable[Heard]]) -> None:
+        """Do this at a moment in real seconds."""
+        self._later = deque(sorted((*self._later, (at, action)), key=lambda one: one[0]))
 
     @property
     def stalled(self) -> bool:
@@ -125,40 +179,42 @@ class SimulatedExchange:
         self._behind = reach < market
         return min(reach, market)
 
-    def inflict(self, fault: Fault, now: float) -> Iterator[tuple[Conversation, str | Instruction]]:
-        """Do what a fault says."""
-        hub, everyone = self.hub, list(self.hub.conversations)
-        if fault.fault == "close":
-            yield from ((one, Close(fault.code, "fault")) for one in everyone)
-        elif fault.fault == "abort":
-            yield from ((one, Abort()) for one in everyone)
-        elif fault.fault == "silence":
-            hub.silent_until = now + fault.seconds
-        elif fault.fault == "skip":
-            hub.skip += fault.count
-        elif fault.fault == "duplicate":
-            hub.duplicate += fault.count
-        elif fault.fault == "refuse":
-            self.refuse_until = now + fault.seconds
-        elif fault.fault in ("server_shutdown", "maintenance"):
-            for one in everyone:
-                yield from ((one, instruction) for instruction in one.goodbye(self.source.now // 1000))
-                self._ending.append((now + fault.grace_seconds, one))
-            if fault.fault == "maintenance":
-                self._maintenance_until, self.rest.maintenance = now + fault.seconds, True
-
     def answer(self, method: str, path: str, query: Mapping[str, Any], now: float) -> Answer:
         """REST."""
-        return self.rest.handle(method, path, query, now)
+        self.requests += 1
+        refused = turn_away(self.key, path, self.troubles, self.source.shown, now)
+        if refused is not None:
+            return refused
+        answer = self.rest.handle(method, path, query, now)
+        if answer.status in (418, 429):
+            self.reception.exceeded["weight"] += 1
+        return answer
 
-    def state(self) -> dict[str, Any]:
+    def _effects(self) -> dict[str, int]:
+        """Fault → how often it really took effect."""
+        effects = self.troubles.told()
+        if isinstance(self.source, Floor):
+            effects["clock_off"] = self.source.stamps.wrong
+        if isinstance(self.rest, BinanceRest) and "horizon" in effects:
+            effects["horizon"] = self.rest.trades.beyond_reach
+        return effects
+
+    def state(self, now: float | None = None) -> dict[str, Any]:
         """What /simulator/state tells."""
+        started, exceeded = self._started_at or 0.0, self.reception.exceeded
         return {
             "exchange": self.key,
             "started": bool(self.hub.subscribed),
             "finished": self.source.finished,
             "paused": self.paused,
-            "connections": len(self.hub.conversations),
+            "elapsed": round(0.0 if now is None else now - started, 3),
+            "connections": self.door.told(started, len(self.hub.conversations)),
+            "requests": self.requests,
+            "weight_exceeded": exceeded["weight"],
+            "messages_exceeded": exceeded["Too many requests"],
+            "credits_exceeded": exceeded["too_many_requests"],
+            "streams_exceeded": exceeded["Too many streams"],
+            "faults": self._effects(),
             "delivered": self.hub.delivered,
             "market": self.source.now,
             "emitted": self.ledger.emitted(),

@@ -1,7 +1,6 @@
 """Who hears which stream: conversations join, frames are queued, then handed to everyone subscribed.
 
-A frame is queued while the market moves and delivered only when the ledger is flushed. Faults act here:
-between what the exchange printed and what a connection hears.
+A frame is queued while the market moves and handed out only when the ledger is flushed.
 """
 
 from __future__ import annotations
@@ -12,6 +11,12 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 class Say(NamedTuple):
     """Write this text."""
+
+    text: str
+
+
+class Fragments(NamedTuple):
+    """Write this text as one message in several frames."""
 
     text: str
 
@@ -33,7 +38,7 @@ class Abort(NamedTuple):
     """Drop the connection without a word."""
 
 
-Instruction: TypeAlias = Say | Ping | Close | Abort
+Instruction: TypeAlias = Say | Fragments | Ping | Close | Abort
 
 
 class Frame(NamedTuple):
@@ -69,6 +74,9 @@ class Conversation(Protocol):
     def goodbye(self, now_ms: int) -> list[Instruction]:
         """The server is about to go: what it says before it closes."""
 
+    def postpone(self, now: float) -> int:
+        """Leave out the ping or heartbeat that is due, if one is; how many were left out."""
+
 
 class Hub:
     """Subscriptions of all connections of one exchange, and the frames that wait for them."""
@@ -82,13 +90,14 @@ class Hub:
         self._news: list[str] = []
         self._given_up: list[str] = []
         self.delivered = 0
-        self.silent_until = 0.0
-        self.skip = 0
-        self.duplicate = 0
 
     def wanted(self, stream: str) -> bool:
         """Does anybody hear this stream now?"""
         return stream in self._hearers
+
+    def heard(self) -> list[str]:
+        """Every stream that somebody hears now."""
+        return list(self._hearers)
 
     def say(self, stream: str, data: str, *, prints: bool = False) -> None:
         """Queue a frame."""
@@ -137,27 +146,17 @@ class Hub:
         conversation.streams.clear()
         self._take_over(conversation)
 
-    def deliver(self, now: float) -> Iterator[tuple[Conversation, str]]:
-        """Hand out what is queued: (connection, text), in order."""
+    def hearers(self, stream: str) -> list[Conversation]:
+        """Who hears a stream now."""
+        return list(self._hearers.get(stream, ()))
+
+    def take(self) -> Iterator[tuple[Frame, Iterable[Conversation]]]:
+        """Hand over what is queued and who hears it, in order."""
         frames, self._pending = self._pending, []
         for frame in frames:
             hearers = self._hearers.get(frame.stream)
-            if not hearers or now < self.silent_until:
-                continue
-            for _ in range(self._copies(frame)):
-                for conversation in hearers:
-                    self.delivered += 1
-                    yield conversation, conversation.wrap(frame)
-
-    def _copies(self, frame: Frame) -> int:
-        """How often a frame is said: once, unless a fault is at work."""
-        if frame.prints and self.skip:
-            self.skip -= 1
-            return 0
-        if frame.prints and self.duplicate:
-            self.duplicate -= 1
-            return 2
-        return 1
+            if hearers:
+                yield frame, hearers
 
 
 def texts(instructions: Iterable[Instruction]) -> list[str]:

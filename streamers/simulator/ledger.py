@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from streamers.simulator.shelf import Places
 from streamers.simulator.tape import Print, Row
 
 
@@ -70,6 +71,7 @@ class Candle(msgspec.Struct, tag="candle", tag_field="kind", frozen=True, kw_onl
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Trade | Candle)
+_trade_decoder = msgspec.json.Decoder(Trade)
 
 
 class Ledger:
@@ -89,7 +91,11 @@ class Ledger:
         """Something began or ended that the state beside the ledger should soon know."""
         self.closed: dict[str, int] = {}
         """Symbol → open time of its newest candle."""
+        self.places: dict[tuple[str, str], Places] = {}
+        """(symbol, channel) → where its prints are."""
         self._file: int | None = None
+        self._end = 0
+        """First byte after all that was noted, written or not."""
 
     def open(self) -> None:
         """Create or continue the file; a last line that a crash tore is cut off: it was never said."""
@@ -100,6 +106,7 @@ class Ledger:
         while size and os.pread(self._file, 1, size - 1) != b"\n":
             size -= 1
         os.ftruncate(self._file, size)
+        self._end = size
 
     @property
     def holds_anything(self) -> bool:
@@ -111,6 +118,7 @@ class Ledger:
         if self.path is None or not self.path.exists():
             return
         with self.path.open("rb") as file:
+            offset = 0
             for line in file:
                 if not line.endswith(b"\n"):
                     return
@@ -119,9 +127,21 @@ class Ledger:
                     key = (entry.symbol, entry.channel)
                     self.begun.setdefault(key, entry.event_time)
                     self.last[key] = max(self.last.get(key, entry.sequence), entry.sequence)
+                    self._place(key, entry.sequence, entry.event_time // 1000, offset)
                 else:
                     self.closed[entry.symbol] = entry.open_time
+                offset += len(line)
                 yield entry
+
+    def window(self, begin: int, length: int) -> bytes:
+        """A piece of what was written."""
+        if self._file is None:
+            return b"".join(self.lines)[begin : begin + length]
+        return os.pread(self._file, length, begin)
+
+    def entry(self, line: bytes) -> Trade:
+        """A line of a trade, read."""
+        return _trade_decoder.decode(line)
 
     def begin(self, symbol: str, channel: str, now: int) -> None:
         """From now on every print of this symbol is written."""
@@ -142,6 +162,7 @@ class Ledger:
         if key not in self.begun or one.sequence <= self.last.get(key, -1):
             return
         self.last[key] = one.sequence
+        self._place(key, one.sequence, one.time, self._end)
         self._note(
             Trade(
                 symbol=symbol,
@@ -211,4 +232,9 @@ class Ledger:
         return {symbol: self.last[symbol, channel] for symbol, channel in sorted(self.last)}
 
     def _note(self, entry: Trade | Candle) -> None:
-        self.lines.append(_encoder.encode(entry) + b"\n")
+        line = _encoder.encode(entry) + b"\n"
+        self.lines.append(line)
+        self._end += len(line)
+
+    def _place(self, key: tuple[str, str], sequence: int, time: int, offset: int) -> None:
+        self.places.setdefault(key, Places()).note(sequence, time, offset)

@@ -14,6 +14,8 @@ MINUTE = 60 * SECOND
 BINANCE_SPOT = "binance_spot"
 BINANCE_USDM = "binance_usdm"
 DERIBIT = "deribit"
+INDICES = {"btc_usd": "BTC-PERPETUAL", "eth_usd": "ETH-PERPETUAL", "btc_usdc": "BTC_USDC-PERPETUAL"}
+"""Deribit's price indices, and where each takes its price from."""
 EXCHANGES = (BINANCE_SPOT, BINANCE_USDM, DERIBIT)
 
 

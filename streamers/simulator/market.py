@@ -40,15 +40,6 @@ class Agenda:
         self._serial += 1
         heapq.heappush(self._plans, (time, self._serial, action))
 
-    def every(self, first: int, period: int, action: Callable[[int], None]) -> None:
-        """``action`` at ``first`` and every ``period`` after it."""
-
-        def again(time: int) -> None:
-            action(time)
-            self.at(time + period, again)
-
-        self.at(first, again)
-
     def run(self, until: int) -> None:
         """Do everything that is due at or before ``until``."""
         plans = self._plans
@@ -73,6 +64,10 @@ class Pit:
         self.buy = True
         self.update = self._random.randrange(10**9, 9 * 10**9)
         self._hurry = 0
+        self.halted = False
+        """Locked for now: nobody trades, quotes stand."""
+        self.over = False
+        """Expired or taken off the list."""
         self.bid = self.ask = self.bid_size = self.ask_size = 0
         self.requote()
 

@@ -19,10 +19,11 @@ class Minutes:
         self._inverse = inverse
         self.said = 0
         """Trades of the running minute that were already said."""
+        self.finished = False
 
     def roll(self, time: int) -> Minute:
         """The minute that holds ``time``."""
-        while time >= self.running.open_time + MINUTE:
+        while not self.finished and time >= self.running.open_time + MINUTE:
             self._ended.append(self.running)
             self.running = Minute(self.running.open_time + MINUTE, self.running.close)
         return self.running
@@ -40,7 +41,7 @@ class Minutes:
 
     def unsaid(self) -> list[Row]:
         """Those that ended and wait, and the running one."""
-        return [self._shown(minute) for minute in (*self._ended, self.running)]
+        return [] if self.finished else [self._shown(minute) for minute in (*self._ended, self.running)]
 
     def shown(self) -> Row:
         """The running one."""
@@ -51,6 +52,11 @@ class Minutes:
         self._ended = [minute for minute in self._ended if minute.open_time > open_time]
         if self.running.open_time <= open_time:
             self.running = Minute(open_time + MINUTE, price)
+
+    def finish(self) -> None:
+        """There will be no further minute."""
+        self._ended.clear()
+        self.finished = True
 
     def begin(self, open_time: int, price: int) -> None:
         """Start anew, after a long absence."""

@@ -21,6 +21,8 @@ PATIENCE_SECONDS = 10
 """Real seconds after the first subscription; then the session begins without those still missing."""
 AT_ONCE = 5_000
 """Most frames in one go, so that sockets can keep up with a session that is late."""
+KEPT_PRINTS = 200_000
+"""A session has an end: its prints stay in memory."""
 TRADE_KINDS = {"trade": "trade", "aggTrade": "aggregate_trade", "trades": "trade"}
 EIGHT = Listing(
     symbol="", base="", quote="", price_decimals=8, quantity_decimals=8, price=0.0, orders_per_second=0.0
@@ -36,7 +38,7 @@ class Replay:
         self.exchange = exchange
         self.hub = hub
         self.ledger = ledger
-        self.tape = Tape()
+        self.tape = Tape(kept=KEPT_PRINTS)
         self.now = 0
         self._frames = list(heapq.merge(*(session.frames for session in sessions), key=_time))
         self._next = 0
@@ -49,6 +51,10 @@ class Replay:
         self._last: dict[tuple[str, str], str] = {}
         self._running: dict[str, Row] = {}
         self._begin = self._frames[0].time if self._frames else 0
+
+    @property
+    def shown(self) -> int:
+        return self.now
 
     @property
     def finished(self) -> bool:
@@ -181,7 +187,7 @@ class Replay:
             log = self.tape.log(symbol, "aggregate_trade")
         first = -(-self._begin // MINUTE) * MINUTE
         minutes: dict[int, Minute] = {}
-        for one in log.between(0, len(log)):
+        for one in log.ascending():
             open_time = one.time * 1000 // MINUTE * MINUTE
             if first <= open_time and open_time + MINUTE <= self.now:
                 price = units(one.price, 8)

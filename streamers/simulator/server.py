@@ -12,7 +12,9 @@ import structlog
 from aiohttp import web
 from aiohttp.web_response import StreamResponse
 
+from streamers.simulator.archive import PREFIX
 from streamers.simulator.carrier import Carrier
+from streamers.simulator.door import Garbage, Refusal
 from streamers.simulator.exchange import SimulatedExchange
 from streamers.simulator.faults import Fault
 from streamers.simulator.hub import Conversation
@@ -41,6 +43,7 @@ class ExchangeServer:
         application.router.add_get("/simulator/state", self._state)
         application.router.add_post("/simulator/pause", self._pause)
         application.router.add_post("/simulator/fault", self._fault)
+        application.router.add_get(PREFIX + "{path:.*}", self._archived)
         application.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -67,7 +70,7 @@ class ExchangeServer:
             if carrier is not None:
                 carrier.put(one)
         for conversation, carrier in self._carriers.items():
-            carrier.put_all(conversation.due(now))
+            carrier.put_all(self.exchange.due(conversation, now))
 
     async def _any(self, request: web.Request) -> StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -75,6 +78,7 @@ class ExchangeServer:
         query: dict[str, Any] = dict(request.query)
         if request.method == "POST" and request.can_read_body:
             query |= self._body(await request.read())
+        await self._dawdle()
         answer = self.exchange.answer(request.method, request.path, query, asyncio.get_running_loop().time())
         return web.Response(
             status=answer.status,
@@ -82,6 +86,14 @@ class ExchangeServer:
             content_type="application/json",
             headers=dict(answer.headers),
         )
+
+    async def _archived(self, request: web.Request) -> StreamResponse:
+        """A file of the archive, made in a thread of its own: the market must not stand still for it."""
+        archive, now = self.exchange.archive, asyncio.get_running_loop().time()
+        data = None if archive is None else await asyncio.to_thread(archive.answer, request.path, now)
+        if data is None:
+            return web.Response(status=404, text="<Error><Code>NoSuchKey</Code></Error>")
+        return web.Response(body=data)
 
     def _body(self, body: bytes) -> dict[str, Any]:
         """A JSON-RPC body names its parameters under ``params``."""
@@ -93,12 +105,18 @@ class ExchangeServer:
         return params if isinstance(params, dict) else {}
 
     async def _socket(self, request: web.Request) -> StreamResponse:
-        conversation = self.exchange.converse(request.path_qs, asyncio.get_running_loop().time())
-        if conversation is None:
-            return web.Response(status=503, text="Service Unavailable")
+        await self._dawdle()
+        answer = self.exchange.knock(request.path_qs, asyncio.get_running_loop().time())
+        if isinstance(answer, Refusal):
+            return web.Response(status=answer.status, text=answer.body, headers=answer.headers)
+        if isinstance(answer, Garbage):
+            return _garbage(request, answer)
+        conversation = answer.conversation
         socket = web.WebSocketResponse(autoping=False, autoclose=True, compress=False, timeout=2.0)
         await socket.prepare(request)
         carrier = self._carriers[conversation] = Carrier(socket, request, conversation)
+        if answer.farewell:
+            carrier.put(answer.farewell)
         log.info("client connected", exchange=self.exchange.key, path=request.path)
         try:
             await carrier.run(self.exchange)
@@ -108,15 +126,22 @@ class ExchangeServer:
             log.info("client gone", exchange=self.exchange.key, code=code)
         return socket
 
+    async def _dawdle(self) -> None:
+        """A slow server takes its time before every answer."""
+        slow = self.exchange.troubles.latest("slow", asyncio.get_running_loop().time())
+        if slow:
+            self.exchange.troubles.count("slow")
+            await asyncio.sleep(slow.delay)
+
     async def _state(self, _request: web.Request) -> StreamResponse:
-        return _json(self.exchange.state())
+        return _json(self.exchange.state(asyncio.get_running_loop().time()))
 
     async def _pause(self, _request: web.Request) -> StreamResponse:
         """Stop the market for good; answer when everything said has left."""
         self.exchange.paused = True
         self.tick(asyncio.get_running_loop().time())
         await asyncio.gather(*(carrier.flushed() for carrier in list(self._carriers.values())))
-        return _json(self.exchange.state())
+        return _json(self.exchange.state(asyncio.get_running_loop().time()))
 
     async def _fault(self, request: web.Request) -> StreamResponse:
         """Let something go wrong now, or when its moment comes."""
@@ -124,8 +149,11 @@ class ExchangeServer:
             fault = msgspec.json.decode(await request.read(), type=Fault)
         except msgspec.MsgspecError as error:
             return web.json_response({"error": str(error)}, status=400)
+        why = self.exchange.objection(fault)
+        if why:
+            return web.json_response({"error": why}, status=400)
         self.exchange.faults.add(fault)
-        return _json(self.exchange.state())
+        return _json(self.exchange.state(asyncio.get_running_loop().time()))
 
 
 async def pass_time(
@@ -149,6 +177,14 @@ async def pass_time(
             await asyncio.wait_for(stop.wait(), max(TICK_SECONDS - spent, 0.0005))
         except TimeoutError:
             continue
+
+
+def _garbage(request: web.Request, answer: Garbage) -> web.Response:
+    """Bytes that are no HTTP, and the end of the connection."""
+    if request.transport is not None:
+        request.transport.write(answer.data)
+        request.transport.close()
+    return web.Response(status=400)
 
 
 def _json(value: object) -> web.Response:

@@ -30,6 +30,10 @@ class Source(Protocol):
         """Market time up to which it ran, microseconds UTC."""
 
     @property
+    def shown(self) -> int:
+        """The same as the exchange's own clock shows it."""
+
+    @property
     def finished(self) -> bool:
         """Nothing more will come."""
 

@@ -98,7 +98,7 @@ class SpotFloor(Floor):
 
     def schedule(self, pit: Pit, now: int) -> None:
         first = (now // SECOND + 1) * SECOND + pit.some(0, 1000) * MILLISECOND
-        self.agenda.every(first, self.ticker_period, partial(self._tickers, pit))
+        self.every(pit, first, self.ticker_period, partial(self._tickers, pit))
 
     def print_order(self, pit: Pit, order: Order) -> None:
         runs: list[Print] = []

@@ -1,16 +1,17 @@
-"""What was printed and which minutes closed: the memory that REST answers from."""
+"""What was printed and which minutes closed: the newest in memory, older prints from the ledger."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import msgspec
 
-KEPT_PRINTS = 200_000
-"""Newest prints per instrument and channel that REST can still reach."""
+KEPT_PRINTS = 1_000
+"""Newest prints per instrument and channel that stay in memory."""
 KEPT_MINUTES = 4 * 24 * 60
-SLACK = 20_000
+FOREVER = 1 << 62
 
 
 class Print(msgspec.Struct, frozen=True, gc=False):
@@ -47,34 +48,51 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     last_id: int | None
 
 
-class PrintLog:
-    """Prints of one instrument and channel, ascending by sequence, bounded."""
+class Older(Protocol):
+    """Where prints are that left the memory."""
 
-    def __init__(self) -> None:
+    def ascending(self, sequence: int, time: int) -> Iterator[Print]: ...
+
+    def descending(self, sequence: int, time: int) -> Iterator[Print]: ...
+
+
+class PrintLog:
+    """Prints of one instrument and channel, ascending by sequence."""
+
+    def __init__(self, older: Older | None = None, kept: int = KEPT_PRINTS) -> None:
         self._prints: list[Print] = []
+        self._older = older
+        self._kept = kept
 
     def __len__(self) -> int:
+        """How many are in memory."""
         return len(self._prints)
 
     def append(self, one: Print) -> None:
         self._prints.append(one)
-        if len(self._prints) > KEPT_PRINTS + SLACK:
-            del self._prints[:SLACK]
+        if len(self._prints) > self._kept + self._kept // 5:
+            del self._prints[: -self._kept]
 
-    def place(self, sequence: int) -> int:
-        """Index of the first print at or after a sequence."""
-        return bisect_left(self._prints, sequence, key=_sequence)
+    def ascending(self, sequence: int = 0, time: int = 0) -> Iterator[Print]:
+        """From the first print at or after a sequence and a time (milliseconds), in order."""
+        kept = self._prints[:]  # an archive is made in a thread of its own
+        oldest = kept[0].sequence if kept else FOREVER
+        if self._older is not None and sequence < oldest and (not kept or time <= kept[0].time):
+            for one in self._older.ascending(sequence, time):
+                if one.sequence >= oldest:
+                    break
+                yield one
+        first = max(bisect_left(kept, sequence, key=_sequence), bisect_left(kept, time, key=_time))
+        yield from kept[first:]
 
-    def place_of_time(self, time: int) -> int:
-        """Index of the first print at or after a time (milliseconds)."""
-        return bisect_left(self._prints, time, key=_time)
-
-    def between(self, first: int, last: int) -> Sequence[Print]:
-        """Prints by index, [first, last)."""
-        return self._prints[max(first, 0) : max(last, 0)]
-
-    def newest(self, count: int) -> Sequence[Print]:
-        return self._prints[-count:] if count else []
+    def descending(self, sequence: int = FOREVER, time: int = FOREVER) -> Iterator[Print]:
+        """From the last print at or before a sequence and a time, backwards."""
+        kept = self._prints
+        last = min(bisect_right(kept, sequence, key=_sequence), bisect_right(kept, time, key=_time))
+        yield from reversed(kept[:last])
+        if self._older is not None:
+            oldest = kept[0].sequence if kept else FOREVER
+            yield from self._older.descending(min(sequence, oldest - 1), time)
 
     @property
     def last(self) -> Print | None:
@@ -84,12 +102,18 @@ class PrintLog:
 class Tape:
     """Prints and closed minutes of one exchange."""
 
-    def __init__(self) -> None:
+    def __init__(self, older: Callable[[str, str], Older] | None = None, kept: int = KEPT_PRINTS) -> None:
         self.prints: dict[tuple[str, str], PrintLog] = {}
         self.rows: dict[str, dict[int, Row]] = {}
+        self._older = older
+        self._kept = kept
 
     def log(self, symbol: str, channel: str) -> PrintLog:
-        return self.prints.setdefault((symbol, channel), PrintLog())
+        known = self.prints.get((symbol, channel))
+        if known is None:
+            older = self._older(symbol, channel) if self._older else None
+            known = self.prints[symbol, channel] = PrintLog(older, self._kept)
+        return known
 
     def close(self, symbol: str, row: Row) -> None:
         rows = self.rows.setdefault(symbol, {})

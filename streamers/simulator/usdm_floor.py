@@ -52,7 +52,7 @@ class UsdmFloor(SpotFloor):
 
     def tell(self, name: str, what: str) -> Any:
         if what == "mark":
-            return self.marks(self.pits[name], self.now)
+            return self.marks(self.pits[name], self.shown)
         if what == "open_interest":
             pit = self.pits[name]
             return self.figure(
@@ -77,7 +77,7 @@ class UsdmFloor(SpotFloor):
 
     def schedule(self, pit: Pit, now: int) -> None:
         super().schedule(pit, now)
-        self.agenda.every((now // SECOND + 1) * SECOND, SECOND, partial(self._mark, pit))
+        self.every(pit, (now // SECOND + 1) * SECOND, SECOND, partial(self._mark, pit))
 
     def print_order(self, pit: Pit, order: Order) -> None:
         if pit.chance(0.004):  # the insurance fund traded: ids are used up, nothing is printed
@@ -95,7 +95,8 @@ class UsdmFloor(SpotFloor):
         window = one.time // WINDOW_MS
         if run is None or run.time // WINDOW_MS != window:
             self._end_run(pit, one.time)
-            self.agenda.at((window + 1) * WINDOW_MS * 1000, partial(self._window_over, pit, window))
+            left = (window + 1) * WINDOW_MS - one.time  # by the clock that is shown
+            self.agenda.at(self.now // 1000 * 1000 + left * 1000, partial(self._window_over, pit, window))
         elif run.price == one.price and run.buy == one.buy and run.last_id + 1 == one.first_id:
             self._open_runs[symbol] = self.merged(pit, run, one)
             return
@@ -106,7 +107,7 @@ class UsdmFloor(SpotFloor):
     def _window_over(self, pit: Pit, window: int, time: int) -> None:
         run = self._open_runs.get(pit.listing.symbol)
         if run is not None and run.time // WINDOW_MS == window:
-            self._end_run(pit, time // 1000)
+            self._end_run(pit, self.stamps(time) // 1000)
 
     def _end_run(self, pit: Pit, event_time: int) -> None:
         run = self._open_runs.pop(pit.listing.symbol, None)
@@ -116,7 +117,7 @@ class UsdmFloor(SpotFloor):
     def _mark(self, pit: Pit, time: int) -> None:
         name = pit.listing.symbol.lower()
         streams = [f"{name}@markPrice@1s"]
-        if time // SECOND % 3 == 0:
+        if self.now // SECOND % 3 == 0:
             streams.append(f"{name}@markPrice")
         for stream in filter(self.hub.wanted, streams):
             self.hub.say(stream, texts.mark(pit.listing.symbol, self.marks(pit, time), time // 1000))

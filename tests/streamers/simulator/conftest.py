@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from streamers.simulator.assembly import FLOORS
 from streamers.simulator.exchange import SimulatedExchange
-from streamers.simulator.hub import Hub, Instruction, Say
+from streamers.simulator.hub import Fragments, Hub, Instruction, Say
 from streamers.simulator.ledger import Ledger
 from streamers.simulator.listing import DERIBIT, MINUTE, SECOND, listings
 
@@ -27,22 +28,32 @@ class Wire:
         self.exchange = exchange
         self.conversation = conversation
         self.heard: list[Any] = []
+        self.texts: list[str] = []
+        """Whole, also those that are no JSON."""
+        self.fragmented: list[str] = []
         self.instructions: list[Instruction] = []
-        self.take(conversation.opened(0.0))
+        self.take(exchange.reception.opened(conversation, 0.0))
         exchange.hub.join(conversation)
 
     def say(self, message: object, now: float = 0.0) -> Any:
         """Say something; the direct answer comes back."""
         text = message if isinstance(message, str) else json.dumps(message)
         before = len(self.heard)
-        self.take(self.conversation.receive(text, now))
+        self.take(self.exchange.reception.hear(self.conversation, text, now))
         self.exchange.hub.refresh(self.conversation)
         return self.heard[before] if len(self.heard) > before else None
 
     def take(self, instructions: list[Instruction]) -> None:
         for one in instructions:
-            if isinstance(one, Say):
+            if isinstance(one, Fragments):
+                self.fragmented.append(one.text)
+                self.texts.append(one.text)
                 self.heard.append(json.loads(one.text))
+            elif isinstance(one, Say):
+                self.texts.append(one.text)
+                with suppress(ValueError):
+                    message = json.loads(one.text)
+                    self.heard += [message] if isinstance(message, dict) else []
             else:
                 self.instructions.append(one)
 

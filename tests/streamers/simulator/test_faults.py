@@ -7,8 +7,18 @@ from typing import Any
 
 import pytest
 
-from streamers.simulator.faults import Fault, FaultScript, UnusableScript, read_faults
+from streamers.simulator.faults import (
+    NAMES,
+    Fault,
+    FaultScript,
+    UnusableScript,
+    objection,
+    possible,
+    read_faults,
+)
 from streamers.simulator.hub import Abort, Close
+from streamers.simulator.listing import EXCHANGES
+from streamers.simulator.upheaval import DEEDS, LASTING, OWED, strike
 
 
 def run(one: Any, start: int, faults: Any, seconds: int = 20, now_step: Any = 1.0) -> None:
@@ -120,3 +130,44 @@ def test_a_bad_script_is_a_sentence(tmp_path: Path, text: str) -> None:
         read_faults(path)
     with pytest.raises(UnusableScript, match="cannot be read"):
         read_faults(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "fault", "sentence"),
+    [
+        ("binance_spot", Fault(fault="settlement"), "settlement cannot happen to binance_spot: only deribit"),
+        ("deribit", Fault(fault="wrong_route"), "only binance_usdm"),
+        ("deribit", Fault(fault="rest_refuse", status=418), "never answers 418"),
+        ("binance_spot", Fault(fault="refuse", status=200), "refuse knows no status 200"),
+        ("binance_spot", Fault(fault="close", code=99), "99 is no close code"),
+        ("binance_spot", Fault(fault="skip", count=0), "count must be 1 or more"),
+        ("deribit", Fault(fault="partial_lock", index="x_usd"), "There is no index x_usd"),
+        ("deribit", Fault(fault="abort", exchange="binance_spot"), "meant for binance_spot"),
+    ],
+)
+def test_what_cannot_happen_is_refused_with_a_sentence(exchange: str, fault: Fault, sentence: str) -> None:
+    said = objection(fault, exchange)
+    assert sentence in said
+    assert said.endswith(".")
+
+
+def test_every_fault_can_happen_somewhere_and_is_done(wire: Any) -> None:
+    assert set(NAMES) == {*LASTING, *OWED, *DEEDS}
+    assert set(NAMES) == {name for exchange in EXCHANGES for name in possible(exchange)}
+    for exchange in EXCHANGES:
+        one = wire(exchange)
+        for name in possible(exchange):
+            assert not one.exchange.objection(Fault(fault=name)), name
+            list(strike(one.exchange, Fault(fault=name), 0.0))
+
+
+def test_an_unknown_instrument_cannot_expire(wire: Any) -> None:
+    said = wire("binance_spot").exchange.objection(Fault(fault="expiry", symbol="NOSUCH"))
+    assert said == "binance_spot lists no NOSUCH."
+
+
+def test_a_script_for_nobody_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"fault":"skip","count":0}')
+    with pytest.raises(UnusableScript, match="count must be 1 or more"):
+        read_faults(path)

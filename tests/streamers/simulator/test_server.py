@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 import socket
 import ssl
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,120 @@ async def test_faults_can_be_asked_for_while_it_runs(tmp_path: Path) -> None:
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
             async with session.post(urls["rest"] + "/simulator/fault", json={"fault": "?"}) as answer:
                 assert answer.status == 400
+
+
+async def inflict(session: Any, rest: str, **fields: Any) -> Any:
+    async with session.post(rest + "/simulator/fault", json=fields) as answer:
+        return answer.status, await answer.json()
+
+
+async def effects(session: Any, rest: str) -> Any:
+    async with session.get(rest + "/simulator/state") as answer:
+        return (await answer.json())["faults"]
+
+
+async def test_faults_on_the_wire(tmp_path: Path) -> None:
+    """What only a real socket can show: fragments, ten megabytes, bytes that are no HTTP."""
+    with simulator(tmp_path, "--exchange", "binance_spot", "--rate", "20") as process:
+        urls = process.ready()["urls"]["binance_spot"]
+        rest, url = urls["rest"], urls["websocket"] + "/stream"
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(url, max_msg_size=0) as ws:
+                await ws.send_json(SUBSCRIBE)
+                assert json.loads((await ws.receive()).data) == {"result": None, "id": 1}
+                await inflict(session, rest, fault="split", count=5)
+                await inflict(session, rest, fault="huge")
+                await inflict(session, rest, fault="malformed", count=3)
+                heard: list[str] = []
+                broken = 0
+                while broken < 3 or (await effects(session, rest))["split"] < 5:
+                    heard += [(await ws.receive()).data for _ in range(50)]
+                    broken = sum(not is_json(text) for text in heard)
+                while max(map(len, heard)) < 9_000_000:
+                    heard.append((await ws.receive()).data)
+            numbers = [
+                one["t"] for text in heard if is_json(text) and (one := json.loads(text)["data"]).get("t")
+            ]
+            assert len(set(numbers)) == len(numbers) > 30, "fragmented ones are whole"
+            await inflict(session, rest, fault="tls_error", seconds=30)
+            with pytest.raises(aiohttp.ClientError):
+                await until_refused(session, url)
+            happened = await effects(session, rest)
+            assert (happened["split"], happened["huge"], happened["malformed"]) == (5, 1, 3)
+            assert happened["tls_error"] == 1
+
+
+async def test_refusals_and_closes_on_the_wire(tmp_path: Path) -> None:
+    with simulator(tmp_path, "--exchange", "deribit") as process:
+        urls = process.ready()["urls"]["deribit"]
+        rest, url = urls["rest"], urls["websocket"] + "/ws/api/v2"
+        async with aiohttp.ClientSession() as session:
+            await inflict(session, rest, fault="accept_close", seconds=30)
+            message = await until_closed(session, url)
+            assert message.data == 1000
+            await inflict(session, rest, fault="refuse", seconds=30, status=429, retry_after=9)
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await until_refused(session, url)
+            assert refused.value.status == 429
+            assert refused.value.headers is not None
+            assert refused.value.headers["Retry-After"] == "9"
+            happened = await effects(session, rest)
+            assert happened["accept_close"] >= 1
+            assert happened["refuse"] == 1
+
+
+async def test_a_slow_server_is_slow_and_a_fault_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with simulator(tmp_path, "--exchange", "binance_spot") as process:
+        rest = process.ready()["urls"]["binance_spot"]["rest"]
+        async with aiohttp.ClientSession() as session:
+            for fields in ({"fault": "settlement"}, {"fault": "close", "exchange": "deribit"}):
+                status, said = await inflict(session, rest, **fields)
+                assert status == 400
+                assert said["error"].endswith(".")
+            await inflict(session, rest, fault="slow", seconds=30, delay=0.01)
+            while not (await effects(session, rest))["slow"]:
+                async with session.get(rest + "/api/v3/time") as answer:
+                    assert answer.status == 200
+
+
+async def test_the_archive_is_served(tmp_path: Path) -> None:
+    with simulator(tmp_path, "--exchange", "binance_usdm", "deribit") as process:
+        urls = process.ready()["urls"]
+        rest = urls["binance_usdm"]["rest"]
+        async with aiohttp.ClientSession() as session:
+            async with session.get(rest + "/simulator/state") as answer:
+                day = f"{datetime.fromtimestamp((await answer.json())['market'] / 1e6, UTC):%Y-%m-%d}"
+            path = f"/archive/data/futures/um/daily/trades/BTCUSDT/BTCUSDT-trades-{day}.zip"
+            async with session.get(rest + path) as answer:
+                data = await answer.read()
+            async with session.get(rest + path + ".CHECKSUM") as answer:
+                assert (await answer.text()).split()[0] == hashlib.sha256(data).hexdigest()
+            async with session.get(urls["deribit"]["rest"] + path) as answer:
+                assert answer.status == 404
+
+
+def is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def until_refused(session: Any, url: str) -> None:
+    """The fault strikes at the next tick: a handshake or two may still succeed."""
+    while True:
+        async with session.ws_connect(url):
+            pass
+
+
+async def until_closed(session: Any, url: str) -> Any:
+    while True:
+        async with session.ws_connect(url) as ws:
+            try:
+                return await ws.receive(timeout=1.0)
+            except TimeoutError:
+                continue
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the openssl program is not installed")
