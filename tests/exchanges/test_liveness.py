@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from trade_platform.domain.model import Channel
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.liveness import Subscription, overdue
@@ -30,8 +32,10 @@ def test_an_acknowledgement_is_no_data() -> None:
     one = subscription()
     one.requested(0.0)
     one.acknowledged = True
-    assert not one.live
-    assert one.overdue(11.0)
+    assert not one.overdue(1.0)
+    assert (one.live, one.acknowledged_at) == (False, 1.0)
+    assert not one.overdue(11.0)
+    assert one.overdue(11.1)
     one.messages += 1
     assert one.live
 
@@ -69,6 +73,81 @@ def test_a_probe_excuses_silence_until_the_deadline_has_passed_again() -> None:
     one.messages += 1
     assert not one.overdue(22.0)
     assert not one.quiet
+
+
+def speak(one: Subscription, since: float, gap: float, times: int) -> float:
+    """So many messages, each noticed at once; the time of the last."""
+    for number in range(1, times + 1):
+        one.messages += 1
+        one.note(since + gap * number)
+    return since + gap * times
+
+
+def acknowledged(deadline_seconds: float | None, patience_seconds: float | None = None) -> Subscription:
+    one = subscription(deadline_seconds)
+    one.patience_seconds, one.acknowledged = patience_seconds, True
+    one.requested(0.0)
+    one.note(0.0)
+    return one
+
+
+def test_what_never_delivered_is_doubted_soon_after_the_acknowledgement() -> None:
+    one = subscription(30.0)
+    one.requested(0.0)
+    one.acknowledged = True
+    assert not one.doubtful(3.0)
+    assert not one.doubtful(6.0)
+    assert one.doubtful(6.1)
+
+
+def test_it_is_doubted_by_its_own_rhythm_between_the_soonest_and_the_longest() -> None:
+    for gap, limit in ((0.25, 4.0), (1.0, 4.0), (2.0, 8.0), (5.0, 20.0), (20.0, 30.0)):
+        one = acknowledged(30.0)
+        last = speak(one, 0.0, gap, 40)
+        assert one.mean_gap == pytest.approx(gap)
+        assert one.doubt_seconds == pytest.approx(limit)
+        assert not one.doubtful(last + limit)
+        assert one.doubtful(last + limit + 0.1)
+
+
+def test_a_new_rhythm_is_learnt_within_some_messages() -> None:
+    one = acknowledged(600.0)
+    last = speak(one, 0.0, 30.0, 20)
+    speak(one, last, 0.25, 50)
+    assert one.doubt_seconds is not None
+    assert one.doubt_seconds < 8.0
+
+
+def test_after_a_single_message_a_rhythm_is_presumed() -> None:
+    busy, thin = acknowledged(30.0), acknowledged(None, 600.0)
+    speak(busy, 0.0, 1.0, 1)
+    speak(thin, 0.0, 1.0, 1)
+    assert (busy.doubt_seconds, thin.doubt_seconds) == (8.0, 600.0)
+    speak(thin, 1.0, 1.0, 20)
+    assert thin.doubt_seconds == 4.0
+
+
+def test_where_nothing_is_demanded_patience_alone_counts_and_without_any_there_is_no_doubt() -> None:
+    thin, careless = acknowledged(None, 600.0), acknowledged(None)
+    assert not thin.doubtful(600.0)
+    assert thin.doubtful(600.1)
+    assert thin.live
+    assert not careless.doubtful(1e9)
+
+
+def test_each_excuse_doubles_the_time_to_the_next_doubt() -> None:
+    one = acknowledged(30.0)
+    last = speak(one, 0.0, 0.5, 40)
+    doubts, now = [], last
+    while now < last + 120.0:
+        now += 0.25
+        if one.doubtful(now):
+            doubts.append(now - last)
+            one.excuse(now)
+    assert doubts == [4.25, 8.75, 17.75, 35.75, 66.0, 96.25]
+    assert one.silent_seconds(now) == now - last
+    assert one.age(now) is not None
+    assert one.age(now) < 30.0  # type: ignore[operator]
 
 
 def test_all_are_noted_though_only_the_silent_are_named() -> None:

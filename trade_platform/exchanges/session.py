@@ -26,22 +26,37 @@ from trade_platform.domain.model import (
     Trade,
 )
 from trade_platform.domain.selection import Wanted
+from trade_platform.exchanges.archive import Archive
+from trade_platform.exchanges.limits import WEIGHT, Limit
 from trade_platform.exchanges.liveness import Subscription
 
 
 class ProtocolViolation(Exception):
-    """The exchange sent something that its own protocol does not allow."""
+    """The exchange sent something that its own protocol does not allow.
+
+    ``wanted``: whose channel it came on, where that much could be read.
+    """
+
+    def __init__(self, message: str, *, wanted: Wanted | None = None) -> None:
+        super().__init__(message)
+        self.wanted = wanted
 
 
 class RestError(Exception):
-    """The exchange refused a REST request; ``code`` is its own number, ``retry`` whether to ask again."""
+    """The exchange refused a REST request; ``code`` is its own number, ``retry`` whether to ask again.
 
-    def __init__(self, code: int, message: str, *, retry: bool, maintenance: bool = False) -> None:
+    ``quiet_seconds``: how long it wants to hear nothing of the kind, where that is not said by HTTP.
+    """
+
+    def __init__(
+        self, code: int, message: str, *, retry: bool, maintenance: bool = False, quiet_seconds: float = 0.0
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.retry = retry
         self.maintenance = maintenance
+        self.quiet_seconds = quiet_seconds
 
 
 class Reason(StrEnum):
@@ -68,6 +83,8 @@ class Send(msgspec.Struct, frozen=True, gc=False):
     """Write this text to the socket."""
 
     text: str
+    limit: str = ""
+    """Which of the host's limits it counts against; empty where the session itself keeps to all there are."""
 
 
 class Reconnect(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +104,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, str | int] = {}
     method: str = "GET"
     weight: int = 1
-    """What it costs of the exchange's published budget."""
+    """What it costs of the exchange's published limit."""
+    limit: str = WEIGHT
+    """Which of the limits that is."""
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -164,8 +183,12 @@ class Exchange(Protocol):
     """What it delivers once for the whole exchange (PLATFORM, INSTRUMENT_STATE …)."""
     maximum_age_seconds: float | None
     """After how long a connection is replaced before the exchange cuts it; None where it never does."""
-    weight_per_minute: int
-    """REST budget of one IP."""
+    archive: Archive | None
+    """Published files of the past, where the exchange has them."""
+
+    @property
+    def limits(self) -> Sequence[Limit]:
+        """What it publishes of how often one address may ask, connect, subscribe."""
 
     def plan(self, wanted: Iterable[Wanted], previous: Sequence[ConnectionPlan] = ()) -> list[ConnectionPlan]:
         """Shard into connections. What ``previous`` holds stays where it is."""
@@ -200,6 +223,9 @@ class Exchange(Protocol):
         """The exchange's clock in microseconds UTC."""
 
     def status_request(self) -> Request: ...
+
+    def occasion(self, market_time: int) -> str:
+        """The announced occasion on which it may be away at this time; empty where there is none."""
 
     def parse_status(self, body: bytes, receive_time: int) -> ExchangeState: ...
 

@@ -87,7 +87,10 @@ def test_the_other_requests() -> None:
     assert USDM.time_request() == Request(path="/fapi/v1/time")
     assert SPOT.status_request() == Request(path="/sapi/v1/system/status")
     assert USDM.status_request() == Request(path="/fapi/v1/ping")
-    assert (SPOT.weight_per_minute, USDM.weight_per_minute) == (6000, 2400)
+    assert [(one.name, one.capacity, one.per_seconds) for one in (SPOT.limits[0], USDM.limits[0])] == [
+        ("weight", 6000, 60),
+        ("weight", 2400, 60),
+    ]
     assert SPOT.maximum_age_seconds == USDM.maximum_age_seconds == 23 * 3600
 
 

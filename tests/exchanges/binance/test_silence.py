@@ -1,10 +1,9 @@
-"""Thin market or hung channel: what REST shows decides, an acknowledgement never does."""
+"""What each channel of Binance is compared with when it is silent; ../test_silence.py has the rules."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import pairwise
 
 import pytest
 
@@ -14,15 +13,15 @@ from trade_platform.exchanges.binance.session import BinanceSession
 from trade_platform.exchanges.session import Missing, Reason, Reconnect, Rest
 
 BTC = "BTCUSDT"
-TRADES = b'[{"id":%d,"price":"4.0","qty":"12.0","time":1499865549590,"isBuyerMaker":true}]'
-AGGREGATES = b'[{"a":%d,"p":"0.01","q":"4.7","f":27781,"l":27781,"T":1498793709153,"m":true,"M":true}]'
+AGGREGATES = b'[{"a":%d,"p":"0.01","q":"4.7","f":1,"l":1,"T":1498793709153,"m":true,"M":true}]'
+RAW = b'[{"a":7,"p":"0.01","q":"4.7","f":1,"l":%d,"T":1498793709153,"m":true,"M":true}]'
 KLINES = b'[[1499040000000,"1","1","1","1","5",1499040059999,"5",%d,"1","1","0"]]'
 QUOTE = b'{"symbol":"BTCUSDT","bidPrice":"%d","bidQty":"1","askPrice":"9","askQty":"1"}'
 TICKER = b'{"symbol":"BTCUSDT","lastId":%d,"count":7}'
 MARK = b'{"symbol":"BTCUSDT","markPrice":"1","time":%d}'
 
 LOOKS = [
-    ("binance_spot", Channel.TRADE, "/api/v3/trades", 25, TRADES),
+    ("binance_spot", Channel.TRADE, "/api/v3/aggTrades", 4, RAW),
     ("binance_spot", Channel.AGGREGATE_TRADE, "/api/v3/aggTrades", 4, AGGREGATES),
     ("binance_spot", Channel.CANDLE, "/api/v3/klines", 2, KLINES),
     ("binance_spot", Channel.QUOTE, "/api/v3/ticker/bookTicker", 2, QUOTE),
@@ -35,234 +34,221 @@ LOOKS = [
 IDS = [f"{key}-{channel}" for key, channel, *_ in LOOKS]
 
 
-def trade(sequence: int) -> str:
-    data = {"e": "trade", "s": BTC, "t": sequence, "p": "1", "q": "1", "T": 1, "m": True}
-    return json.dumps({"stream": "btcusdt@trade", "data": data})
+def event(channel: Channel, newest: int) -> str:
+    """A message of BTC whose mark is what the bodies above show for the same number."""
+    kline = {"t": 1499040000000, "s": BTC, "i": "1m", "f": 1, "L": 1, "n": newest, "x": False}
+    kline |= dict.fromkeys("ochlvqVQ", "1")
+    suffix, data = {
+        Channel.TRADE: ("trade", {"e": "trade", "t": newest, "p": "1", "q": "1", "T": 1, "m": True}),
+        Channel.AGGREGATE_TRADE: (
+            "aggTrade",
+            {"e": "aggTrade", "a": newest, "p": "1", "q": "1", "f": 1, "l": 1, "T": 1, "m": True},
+        ),
+        Channel.CANDLE: ("kline_1m", {"e": "kline", "E": 1, "k": kline}),
+        Channel.QUOTE: (
+            "bookTicker",
+            {"e": "bookTicker", "u": 1, "b": str(newest), "B": "1", "a": "9", "A": "1"},
+        ),
+        Channel.TICKER: (
+            "ticker",
+            {"e": "24hrTicker", "E": 1, "L": newest, "n": 7, **dict.fromkeys("chlvq", "1")},
+        ),
+        Channel.MARK: (
+            "markPrice@1s",
+            {"e": "markPriceUpdate", "E": newest, "p": "1", "i": "1", "P": "1", "r": "0", "T": 1},
+        ),
+    }[channel]
+    return json.dumps({"stream": f"btcusdt@{suffix}", "data": {"s": BTC, **data}})
 
 
-def step(session: BinanceSession, now: float, answer: bytes | None = None) -> list:
-    """One due call; a look in it is answered, if there is an answer to give."""
-    outputs = [one for one in session.due(now) if isinstance(one, Rest | Reconnect | Missing)]
-    for one in outputs:
-        if isinstance(one, Rest) and answer is not None:
-            assert one.parse(answer) == ()
-    return outputs
+class Ticks:
+    """A session that is asked every quarter of a second; looks are answered by the next one."""
+
+    def __init__(self, session: BinanceSession, now: float = 1.0) -> None:
+        self.session = session
+        self.now = now
+        self.body: bytes | None = None
+        self.asked: list[tuple[float, Rest]] = []
+
+    def until(self, moment: float, body: bytes | None = None) -> list[Reconnect | Missing]:
+        """What comes out but looks; ends at a Reconnect."""
+        found: list[Reconnect | Missing] = []
+        while self.now < moment and not (found and isinstance(found[-1], Reconnect)):
+            self.now += 0.25
+            for output in self.session.due(self.now):
+                if isinstance(output, Rest):
+                    self.asked.append((self.now, output))
+                    if body is not None:
+                        assert output.parse(body) == ()
+                elif isinstance(output, Reconnect | Missing):
+                    found.append(output)
+        return found
+
+    def look(self) -> Rest:
+        return self.asked[-1][1]
+
+
+@pytest.fixture
+def ticks(
+    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
+) -> Callable[..., Ticks]:
+    """Subscribed and acknowledged at 0, listed at 1."""
+
+    def make(key: str, *wanted: tuple[str, Channel], expected: int | None = None) -> Ticks:
+        session = subscribed(key, *wanted)
+        if expected is not None:
+            session.expect({BTC: expected})
+        acknowledging(session, session.due(1.0))
+        return Ticks(session)
+
+    return make
 
 
 @pytest.mark.parametrize(("key", "channel", "path", "weight", "body"), LOOKS, ids=IDS)
-def test_a_silent_channel_is_looked_at_and_excused_while_the_market_rests(
-    subscribed: Callable[..., BinanceSession],
-    acknowledging: Callable[..., list[dict]],
-    key: str,
-    channel: Channel,
-    path: str,
-    weight: int,
-    body: bytes,
+def test_a_channel_that_never_delivered_is_looked_at_twice_and_excused_while_the_market_rests(
+    ticks: Callable[..., Ticks], key: str, channel: Channel, path: str, weight: int, body: bytes
 ) -> None:
-    session = subscribed(key, (BTC, channel))
-    acknowledging(session, session.due(1.0))
-    assert step(session, 30.0) == []
-    (look,) = step(session, 30.25, body % 5)
-    assert (look.request.path, look.request.query["symbol"], look.request.weight) == (path, BTC, weight)
-    assert step(session, 30.5) == [], "the first look only says where the market stands"
-    assert not session.live
-    assert step(session, 40.0) == []
-    (_look,) = step(session, 40.25, body % 5)
-    assert step(session, 40.5) == []
-    assert session.live, "nothing to deliver: quiet, not hung"
-    assert step(session, 70.5) == []
-    (_look,) = step(session, 70.75, body % 5)
-    assert step(session, 71.0) == [], "what the first look found still serves"
-    assert session.live
+    run = ticks(key, (BTC, channel))
+    assert run.until(5.5, body % 5) == []
+    request = run.look().request
+    assert (request.path, request.query["symbol"], request.weight) == (path, BTC, weight)
+    assert not run.session.live, "the first look only says where the market stands"
+    assert run.until(10.0, body % 5) == []
+    assert len(run.asked) == 2
+    assert run.session.live, "nothing to deliver: quiet, not hung"
+    assert run.until(120.0, body % 5) == []
+    assert len(run.asked) <= 7
 
 
 @pytest.mark.parametrize(("key", "channel", "path", "weight", "body"), LOOKS, ids=IDS)
 def test_a_channel_that_never_delivers_while_the_market_moves_is_given_up(
-    subscribed: Callable[..., BinanceSession],
-    acknowledging: Callable[..., list[dict]],
-    key: str,
-    channel: Channel,
-    path: str,
-    weight: int,
-    body: bytes,
+    ticks: Callable[..., Ticks], key: str, channel: Channel, path: str, weight: int, body: bytes
 ) -> None:
-    session = subscribed(key, (BTC, channel))
-    acknowledging(session, session.due(1.0))
-    step(session, 30.25, body % 5)
-    step(session, 30.5)
-    assert len(step(session, 40.25, body % 6)) == 1
-    assert step(session, 40.5) == [], "it may be on its way"
-    assert step(session, 45.5) == []
-    assert step(session, 45.75) == [Reconnect(Reason.NEVER_DELIVERED, next(iter(session.subscriptions)))]
-    assert not session.live
+    run = ticks(key, (BTC, channel))
+    run.until(7.0, body % 5)
+    (end,) = run.until(30.0, body % 6)
+    name = next(iter(run.session.subscriptions))
+    assert end == Reconnect(Reason.NEVER_DELIVERED, f"{name}: nothing for {run.now - 1:.0f} s")
+    assert run.now <= 15.0
+    assert not run.session.live
 
 
-@pytest.fixture
-def spot_trades(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
-) -> BinanceSession:
-    session = subscribed("binance_spot", (BTC, Channel.TRADE))
-    acknowledging(session, session.due(1.0))
-    session.receive(trade(100), 1)
-    session.due(2.0)
-    return session
+@pytest.mark.parametrize(("key", "channel", "path", "weight", "body"), LOOKS, ids=IDS)
+def test_what_a_channel_told_last_is_what_rest_is_compared_with(
+    ticks: Callable[..., Ticks], key: str, channel: Channel, path: str, weight: int, body: bytes
+) -> None:
+    run = ticks(key, (BTC, channel))
+    for newest in range(100, 140):
+        run.session.receive(event(channel, newest), 1)
+        assert run.until(run.now + 0.5) == []
+    silent_since = run.now
+    assert run.until(silent_since + 40.0, body % 139) == [], "REST knows no more than was told"
+    run.session.receive(event(channel, 140), 1)
+    run.until(run.now + 1.0)
+    (end,) = run.until(run.now + 40.0, body % 141)
+    assert end.reason is Reason.CHANNEL_SILENT
 
 
-def test_one_look_is_enough_where_the_last_sequence_is_known(spot_trades: BinanceSession) -> None:
-    assert step(spot_trades, 32.0) == []
-    (_look,) = step(spot_trades, 32.25, TRADES % 101)
-    assert step(spot_trades, 32.5) == []
-    assert step(spot_trades, 37.75) == [Reconnect(Reason.CHANNEL_SILENT, "btcusdt@trade")]
+@pytest.mark.parametrize(("key", "channel", "path", "weight", "body"), LOOKS, ids=IDS)
+def test_a_channel_that_spoke_often_is_given_up_in_time(
+    ticks: Callable[..., Ticks], key: str, channel: Channel, path: str, weight: int, body: bytes
+) -> None:
+    run = ticks(key, (BTC, channel))
+    for newest in range(100, 140):
+        run.session.receive(event(channel, newest), 1)
+        assert run.until(run.now + 1.0) == []
+    silent_since = run.now
+    (end,) = run.until(silent_since + 40.0, body % 150)
+    assert end.reason is Reason.CHANNEL_SILENT
+    assert run.now - silent_since <= 14.0
 
 
-@pytest.mark.parametrize("newest", [99, 100])
-def test_a_market_that_has_nothing_newer_than_we_is_quiet(spot_trades: BinanceSession, newest: int) -> None:
-    step(spot_trades, 32.25, TRADES % newest)
-    step(spot_trades, 32.5)
-    assert spot_trades.subscriptions["btcusdt@trade"].quiet
-    assert step(spot_trades, 62.5) == []
-    assert len(step(spot_trades, 62.75)) == 1
-
-
-def test_a_message_that_was_only_late_ends_the_case(spot_trades: BinanceSession) -> None:
-    step(spot_trades, 32.25, TRADES % 101)
-    step(spot_trades, 32.5)
-    spot_trades.receive(trade(101), 1)
-    for now in (33.0, 38.0, 62.0):
-        assert step(spot_trades, now) == []
-    (_look,) = step(spot_trades, 63.25, TRADES % 101)
-    assert step(spot_trades, 63.5) == []
-    assert step(spot_trades, 70.0) == []
-
-
-def test_a_look_that_fails_proves_nothing_and_is_repeated(spot_trades: BinanceSession) -> None:
-    (look,) = step(spot_trades, 32.25)
-    assert look.failed("unreachable") == ()
-    assert step(spot_trades, 40.0) == []
-    (look,) = step(spot_trades, 42.25)
-    assert look.parse(b"<html>") == (), "a body that is no answer is a look that failed"
-    (look,) = step(spot_trades, 52.25)
-    assert step(spot_trades, 112.0) == [], "no answer yet"
-    assert step(spot_trades, 112.5) == []
-    assert len(step(spot_trades, 112.75)) == 1, "an answer that is lost is a look that failed"
-
-
-def test_a_wholly_silent_connection_goes_though_rest_cannot_say(spot_trades: BinanceSession) -> None:
-    now = 32.25
-    for _ in range(6):
-        outputs = step(spot_trades, now)
-        if isinstance(outputs[0], Reconnect):
-            break
-        outputs[0].failed("unreachable")
-        now += 12.0
-    assert now == 92.25
-    assert outputs == [Reconnect(Reason.SESSION_SILENT, "no channel delivers and REST does not answer")]
+def test_a_message_that_was_only_late_ends_the_case(ticks: Callable[..., Ticks]) -> None:
+    run = ticks("binance_spot", (BTC, Channel.TRADE))
+    run.session.receive(event(Channel.TRADE, 100), 1)
+    run.until(11.0, RAW % 101)
+    assert run.asked
+    run.session.receive(event(Channel.TRADE, 101), 1)
+    assert run.until(100.0, RAW % 101) == []
 
 
 def test_what_was_traded_between_two_connections_is_missing_before_any_trade_comes(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
+    ticks: Callable[..., Ticks],
 ) -> None:
-    session = subscribed("binance_usdm", (BTC, Channel.AGGREGATE_TRADE))
-    session.expect({BTC: 90})
-    acknowledging(session, session.due(1.0))
-    step(session, 30.25, AGGREGATES % 100)
-    assert step(session, 30.5) == [Missing(BTC, Channel.AGGREGATE_TRADE, 91, 100)]
-    step(session, 40.5, AGGREGATES % 100)
-    assert step(session, 40.75) == []
-    assert session.live
+    run = ticks("binance_usdm", (BTC, Channel.AGGREGATE_TRADE), expected=90)
+    assert run.until(20.0, AGGREGATES % 100) == [Missing(BTC, Channel.AGGREGATE_TRADE, 91, 100)]
+    assert run.session.live
 
 
-def test_looks_are_paced_by_their_weight(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
-) -> None:
-    symbols = [f"A{number}USDT" for number in range(20)]
-    session = subscribed("binance_usdm", *((symbol, Channel.AGGREGATE_TRADE) for symbol in symbols))
-    acknowledging(session, session.due(1.0))
-    asked = []
-    for quarter in range(4 * 30, 4 * 90):
-        outputs = step(session, quarter / 4, AGGREGATES % 5)
-        asked += [(quarter / 4, one.request.weight) for one in outputs]
-    assert len(asked) > 10
-    assert all(later - earlier >= 4.0 for (earlier, _), (later, _) in pairwise(asked))
-    assert sum(weight for _, weight in asked) <= 5 * 60 + 20
+def test_looks_keep_to_their_share_of_the_weight(ticks: Callable[..., Ticks]) -> None:
+    symbols = [f"A{number}USDT" for number in range(100)]
+    run = ticks("binance_usdm", *((symbol, Channel.AGGREGATE_TRADE) for symbol in symbols))
+    run.until(61.0, AGGREGATES % 5)
+    assert 250 <= sum(one.request.weight for _, one in run.asked) <= 5 * 60 + 60
 
 
 # markPrice@1s ticks every second whatever the market does
 
 
-def mark(symbol: str) -> str:
-    data = {"e": "markPriceUpdate", "E": 1, "s": symbol, "p": "1", "i": "1", "P": "1", "r": "0", "T": 1}
-    return json.dumps({"stream": f"{symbol.lower()}@markPrice@1s", "data": data})
+def test_without_any_mark_price_the_connection_is_hung(ticks: Callable[..., Ticks]) -> None:
+    run = ticks("binance_usdm", (BTC, Channel.MARK), ("ETHUSDT", Channel.MARK))
+    (end,) = run.until(30.0)
+    assert end == Reconnect(Reason.NEVER_DELIVERED, "btcusdt@markPrice@1s: nothing for 10 s")
+    assert run.now <= 12.0
 
 
-def test_without_any_mark_price_the_connection_is_hung(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
-) -> None:
-    session = subscribed("binance_usdm", (BTC, Channel.MARK), ("ETHUSDT", Channel.MARK))
-    acknowledging(session, session.due(1.0))
-    assert step(session, 10.0) == []
-    assert step(session, 10.25) == [Reconnect(Reason.NEVER_DELIVERED, "btcusdt@markPrice@1s")]
+def test_marks_that_stop_are_a_silent_channel(ticks: Callable[..., Ticks]) -> None:
+    run = ticks("binance_usdm", (BTC, Channel.MARK))
+    run.session.receive(event(Channel.MARK, 1), 1)
+    (end,) = run.until(30.0)
+    assert end == Reconnect(Reason.CHANNEL_SILENT, "btcusdt@markPrice@1s: nothing for 10 s")
 
 
-def test_marks_that_stop_are_a_silent_channel(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
-) -> None:
-    session = subscribed("binance_usdm", (BTC, Channel.MARK))
-    acknowledging(session, session.due(1.0))
-    session.receive(mark(BTC), 1)
-    assert step(session, 5.0) == []
-    assert step(session, 15.0) == []
-    assert step(session, 15.25) == [Reconnect(Reason.CHANNEL_SILENT, "btcusdt@markPrice@1s")]
-
-
+@pytest.mark.parametrize(("time", "hung"), [(100, False), (101, True)])
 def test_one_mark_price_alone_may_belong_to_a_contract_that_ended(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
+    ticks: Callable[..., Ticks], time: int, *, hung: bool
 ) -> None:
-    session = subscribed("binance_usdm", (BTC, Channel.MARK), ("ETHUSDT", Channel.MARK))
-    acknowledging(session, session.due(1.0))
-    answers = {10.25: 1_000, 20.5: 2_000}
-    for quarter in range(4 * 10, 4 * 25):
-        session.receive(mark("ETHUSDT"), 1)
-        outputs = step(session, quarter / 4, MARK % answers.get(quarter / 4, 2_000))
-        assert not any(isinstance(one, Reconnect) for one in outputs)
-        if outputs:
-            assert quarter / 4 in (10.25, 20.25)
-    outputs = []
-    for quarter in range(4 * 25, 4 * 30):
-        session.receive(mark("ETHUSDT"), 1)
-        outputs += step(session, quarter / 4)
-    assert outputs[0] == Reconnect(Reason.NEVER_DELIVERED, "btcusdt@markPrice@1s")
+    run = ticks("binance_usdm", (BTC, Channel.MARK), ("ETHUSDT", Channel.MARK))
+    other = event(Channel.MARK, 1).replace(BTC, "ETHUSDT").replace("btcusdt", "ethusdt")
+    run.session.receive(event(Channel.MARK, 100), 1)
+    ends = []
+    while not ends and run.now < 60.0:
+        run.session.receive(other, 1)
+        ends = run.until(run.now + 0.5, MARK % time)
+    assert [one.reason for one in ends] == ([Reason.CHANNEL_SILENT] if hung else [])
 
 
-def test_liquidations_may_be_silent_for_ever(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
-) -> None:
-    session = subscribed("binance_usdm", (BTC, Channel.LIQUIDATION), ("", Channel.INSTRUMENT_STATE))
-    acknowledging(session, session.due(1.0))
-    assert step(session, 100_000.0) == []
-    assert session.live
+def test_a_symbol_that_does_not_exist_is_asked_about_no_more(ticks: Callable[..., Ticks]) -> None:
+    run = ticks("binance_spot", (BTC, Channel.TRADE))
+    run.until(6.0)
+    assert run.look().failed is not None
+    run.look().failed("-1121: Invalid symbol.")
+    assert run.until(300.0) == []
+    assert len(run.asked) == 1
+    assert run.session.live
 
 
-def test_a_minute_without_trades_excuses_its_candles_at_once(
-    subscribed: Callable[..., BinanceSession], acknowledging: Callable[..., list[dict]]
-) -> None:
-    session = subscribed("binance_spot", (BTC, Channel.CANDLE))
-    acknowledging(session, session.due(1.0))
-    step(session, 30.25, KLINES % 0)
-    assert step(session, 30.5) == []
-    assert session.live
-    assert step(session, 60.0) == []
+def test_liquidations_may_be_silent_for_ever(ticks: Callable[..., Ticks]) -> None:
+    run = ticks("binance_usdm", (BTC, Channel.LIQUIDATION), ("", Channel.INSTRUMENT_STATE))
+    assert run.until(1000.0) == []
+    assert run.asked == []
+    assert run.session.live
 
 
-def test_a_case_ends_with_its_subscription(spot_trades: BinanceSession) -> None:
-    step(spot_trades, 32.25, TRADES % 101)
-    step(spot_trades, 32.5)
-    spot_trades.change([], 33.0)
-    spot_trades.change([Wanted(BTC, Channel.TRADE)], 33.5)
-    spot_trades.receive(trade(105), 1)
-    assert step(spot_trades, 34.0) == []
-    for now in (38.0, 43.0, 64.25):
-        assert not any(
-            isinstance(one, Reconnect) and one.reason is Reason.CHANNEL_SILENT
-            for one in step(spot_trades, now)
-        )
+def test_a_minute_without_trades_excuses_its_candles_at_once(ticks: Callable[..., Ticks]) -> None:
+    run = ticks("binance_spot", (BTC, Channel.CANDLE))
+    assert run.until(6.0, KLINES % 0) == []
+    assert run.session.live
+
+
+def test_a_case_ends_with_its_subscription(ticks: Callable[..., Ticks]) -> None:
+    run = ticks("binance_spot", (BTC, Channel.TRADE))
+    run.session.receive(event(Channel.TRADE, 100), 1)
+    run.until(11.0, RAW % 101)
+    assert run.asked
+    run.session.change([], 11.0)
+    run.session.change([Wanted(BTC, Channel.TRADE)], 11.5)
+    run.session.receive(event(Channel.TRADE, 105), 1)
+    assert not any(
+        isinstance(one, Reconnect) and one.reason is Reason.CHANNEL_SILENT for one in run.until(21.0)
+    )

@@ -57,9 +57,10 @@ def test_instruments_are_asked_for_by_kind_at_their_higher_price() -> None:
         "option_combo",
     ]
     assert {one.query["currency"] for one in requests} == {"any"}
-    assert {one.weight for one in requests} == {10_000}
+    assert {one.limit for one in requests} == {"instruments"}
     assert deribit.time_request().weight == 500
-    assert sum(one.weight for one in requests) < deribit.weight_per_minute
+    (limit,) = [one for one in deribit.limits if one.name == requests[0].limit]
+    assert sum(one.weight for one in requests) < limit.burst
 
 
 def test_an_index_is_listed_with_the_instruments_that_settle_against_it() -> None:

@@ -141,7 +141,7 @@ def test_a_passing_refusal_is_tried_again_whole(
 def test_an_answer_that_never_comes_ends_the_connection(conversation: Conversation) -> None:
     talk = conversation((BTC, "trade"))
     talk.open()
-    assert not [one for one in talk.idle(15) if isinstance(one, Reconnect)]
+    assert not [one for one in talk.idle(10) if isinstance(one, Reconnect)]
     (end,) = talk.idle(2)
     assert end.reason is Reason.SUBSCRIBE_REFUSED
 
@@ -296,7 +296,7 @@ def test_a_held_quote_of_an_unsubscribed_channel_is_dropped(conversation: Conver
     [
         ("platform_state", {"maintenance": True}, [("maintenance", "")]),
         ("platform_state", {"maintenance": False}, [("open", "")]),
-        ("platform_state", {"price_index": "sol_usdc", "locked": True}, [("locked", "sol_usdc")]),
+        ("platform_state", {"price_index": "sol_usdc", "locked": True}, [("partial", "sol_usdc")]),
         ("platform_state", {"price_index": "sol_usdc", "locked": False}, [("open", "sol_usdc")]),
         ("platform_state", {"locked": "true"}, [("locked", "")]),
         ("platform_state", {"locked": "partial", "locked_indices": ["a", "b"]}, [("partial", "a,b")]),

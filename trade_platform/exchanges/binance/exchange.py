@@ -92,6 +92,10 @@ class Binance:
     def parse_candles(self, body: bytes, symbol: str, receive_time: int) -> list[Candle]:
         return rest.candles(body, symbol, receive_time)
 
+    def occasion(self, market_time: int) -> str:  # noqa: ARG002
+        """Maintenance is announced as it comes, at no fixed time."""
+        return ""
+
     def time_request(self) -> Request:
         return Request(path=f"{self.prefix}/time")
 

@@ -12,6 +12,7 @@ from trade_platform.domain.model import Instrument, InstrumentKind
 from trade_platform.exchanges.binance import wire
 from trade_platform.exchanges.binance.records import MILLISECOND
 from trade_platform.exchanges.binance.rest import reading
+from trade_platform.exchanges.page import Page, page_of
 
 NEVER: Final = 4_133_404_800_000
 """The delivery date (milliseconds) of what has none."""
@@ -43,26 +44,31 @@ class Symbol(
 
 
 class ExchangeInfo(msgspec.Struct):
-    symbols: list[Symbol]
+    symbols: list[msgspec.Raw]
 
 
+_symbol = msgspec.json.Decoder(Symbol)
 _exchange_info = msgspec.json.Decoder(ExchangeInfo)
 
 
 @reading
-def spot_instruments(body: bytes) -> list[Instrument]:
+def spot_instruments(body: bytes) -> Page[Instrument]:
     """Whatever its state: the status says whether it trades."""
     return _instruments(body, lambda _symbol: InstrumentKind.SPOT)
 
 
 @reading
-def futures_instruments(body: bytes) -> list[Instrument]:
+def futures_instruments(body: bytes) -> Page[Instrument]:
     """Likewise, with the kind by contract type."""
     return _instruments(body, _contract_kind)
 
 
-def _instruments(body: bytes, kind_of: Callable[[Symbol], InstrumentKind]) -> list[Instrument]:
-    return [_instrument(symbol, kind_of(symbol)) for symbol in _exchange_info.decode(body).symbols]
+def _instruments(body: bytes, kind_of: Callable[[Symbol], InstrumentKind]) -> Page[Instrument]:
+    def read(row: msgspec.Raw) -> Instrument:
+        symbol = _symbol.decode(row)
+        return _instrument(symbol, kind_of(symbol))
+
+    return page_of(_exchange_info.decode(body).symbols, read, wire.UNREADABLE)
 
 
 def _instrument(symbol: Symbol, kind: InstrumentKind) -> Instrument:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -10,7 +11,8 @@ from trade_platform.domain.model import Channel, Number
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.binance.known import IGNORED
 from trade_platform.exchanges.binance.routes import Context, Route
-from trade_platform.exchanges.binance.silence import Look
+from trade_platform.exchanges.binance.silence import Told
+from trade_platform.exchanges.evidence import Look, Watch
 from trade_platform.exchanges.liveness import Subscription
 from trade_platform.exchanges.session import Request
 
@@ -29,8 +31,14 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: float | None = None
     look: Look | None = None
     """How to tell a thin market from a hung channel once the deadline has passed."""
-    steady: bool = False
-    """It ticks whatever the market does: if all of these are silent, no look is needed."""
+    mark: Callable[[Any], Any] | None = None
+    """Of its last message, what the look is compared with; trades are known by their sequence."""
+    steady_seconds: float | None = None
+    """It ticks whatever the market does: if all of these are silent for so long, no look is needed."""
+
+    @property
+    def told(self) -> Told:
+        return Told(Watch(self.look, self.steady_seconds), self.mark)
 
     def name(self, symbol: str) -> str:
         """The exchange's own name of the stream."""

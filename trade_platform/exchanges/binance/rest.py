@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from functools import wraps
+from operator import attrgetter
 from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
 from trade_platform.domain.model import MICROSECONDS, Candle, Trade
 from trade_platform.exchanges.binance import records, wire
+from trade_platform.exchanges.page import Page, page_of
 from trade_platform.exchanges.session import ProtocolViolation
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
 
 PAGE: Final = 1000
 """Rows of a page, for trades and candles."""
@@ -79,9 +82,10 @@ class PremiumIndex(msgspec.Struct, gc=False):
     time: wire.Milliseconds
 
 
-_aggregate_rows = msgspec.json.Decoder(list[wire.AggregateRow])
-_raw_rows = msgspec.json.Decoder(list[wire.RawTradeRow])
-_kline_rows = msgspec.json.Decoder(list[KlineRow])
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
+_aggregate_row = msgspec.json.Decoder(wire.AggregateRow)
+_raw_row = msgspec.json.Decoder(wire.RawTradeRow)
+_kline_row = msgspec.json.Decoder(KlineRow)
 _server_time = msgspec.json.Decoder(ServerTime)
 _open_interest = msgspec.json.Decoder(OpenInterest)
 _book_ticker = msgspec.json.Decoder(BookTicker)
@@ -89,25 +93,30 @@ _day_ticker = msgspec.json.Decoder(DayTicker)
 _premium_index = msgspec.json.Decoder(PremiumIndex)
 
 
+def page(body: bytes, decoder: msgspec.json.Decoder[R], convert: Callable[[R], T]) -> Page[T]:
+    """The rows of a page, each by itself."""
+    return page_of(_rows.decode(body), lambda row: convert(decoder.decode(row)), wire.UNREADABLE)
+
+
 @reading
-def aggregate_trades(body: bytes, symbol: str, receive_time: int) -> list[Trade]:
+def aggregate_trades(body: bytes, symbol: str, receive_time: int) -> Page[Trade]:
     """A page of aggregate trades."""
-    return [records.aggregate_trade(row, symbol, receive_time) for row in _aggregate_rows.decode(body)]
+    return page(body, _aggregate_row, lambda row: records.aggregate_trade(row, symbol, receive_time))
 
 
 @reading
-def raw_trades(body: bytes, symbol: str, receive_time: int) -> list[Trade]:
+def raw_trades(body: bytes, symbol: str, receive_time: int) -> Page[Trade]:
     """A page of raw trades."""
-    return [records.raw_trade(row, symbol, receive_time) for row in _raw_rows.decode(body)]
+    return page(body, _raw_row, lambda row: records.raw_trade(row, symbol, receive_time))
 
 
 @reading
-def candles(body: bytes, symbol: str, receive_time: int) -> list[Candle]:
+def candles(body: bytes, symbol: str, receive_time: int) -> Page[Candle]:
     """A page of minutes; the last may still be running."""
-    return [_candle(row, symbol, receive_time) for row in _kline_rows.decode(body)]
+    return page(body, _kline_row, lambda row: candle_of(row, symbol, receive_time))
 
 
-def _candle(row: KlineRow, symbol: str, receive_time: int) -> Candle:
+def candle_of(row: KlineRow, symbol: str, receive_time: int) -> Candle:
     """REST names no trade ids, nor whether the minute is over: its end is compared with our time."""
     end = (row.close_time + 1) * records.MILLISECOND
     unsigned = wire.checked_unsigned
@@ -154,20 +163,21 @@ def open_interest(body: bytes, symbol: str) -> OpenInterest:
 @reading
 def newest_aggregate(body: bytes) -> int | None:
     """The highest aggregate id."""
-    return max((row.sequence for row in _aggregate_rows.decode(body)), default=None)
+    return max(page(body, _aggregate_row, attrgetter("sequence")), default=None)
 
 
 @reading
 def newest_trade(body: bytes) -> int | None:
-    """The highest raw id."""
-    return max((row.sequence for row in _raw_rows.decode(body)), default=None)
+    """The highest raw id, as the aggregates name it: a page of them costs a sixth of one of raw trades."""
+    last = page(body, _aggregate_row, attrgetter("last_id"))
+    return max(last, default=None)
 
 
 @reading
 def newest_candle(body: bytes) -> tuple[int, int] | None:
-    """The last minute and its count of trades; a minute without any says nothing."""
-    rows = _kline_rows.decode(body)
-    return (rows[-1].open_time, rows[-1].trades) if rows and rows[-1].trades else None
+    """The last minute with trades and their count; a minute without any says nothing."""
+    rows = page(body, _kline_row, lambda row: row)
+    return max(((row.open_time, row.trades) for row in rows if row.trades), default=None)
 
 
 @reading

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus
+from trade_platform.domain.model import ExchangeState, ExchangeStatus
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.binance import wire
 from trade_platform.exchanges.binance.conversation import Conversation
@@ -15,16 +15,17 @@ from trade_platform.exchanges.binance.polling import Polling
 from trade_platform.exchanges.binance.product import Product
 from trade_platform.exchanges.binance.records import INTERVAL, MILLISECOND
 from trade_platform.exchanges.binance.routes import Context, Route
-from trade_platform.exchanges.binance.silence import Silence, give_up
+from trade_platform.exchanges.binance.silence import BURST, TRADES, WEIGHT_PER_SECOND, BinanceWitness
 from trade_platform.exchanges.binance.strays import identify
-from trade_platform.exchanges.liveness import Subscription, overdue
-from trade_platform.exchanges.session import Missing, Output, ProtocolViolation, Reason, Reconnect
+from trade_platform.exchanges.liveness import Subscription
+from trade_platform.exchanges.pacing import Pace
+from trade_platform.exchanges.session import Output, ProtocolViolation, Reason, Reconnect
+from trade_platform.exchanges.silence import Silence
 from trade_platform.exchanges.tally import Tally
 
 LARGEST_EVENT: Final = 16_384
 """Of what is parsed; the largest has some 600 characters. So a Decimal cannot outgrow a NUMERIC either."""
 LARGEST_TEXT: Final = 8 * 1024 * 1024
-TRADES: Final = frozenset({Channel.TRADE, Channel.AGGREGATE_TRADE})
 
 _envelope = msgspec.json.Decoder(wire.Envelope).decode
 _answer = msgspec.json.Decoder(wire.Answer).decode
@@ -47,8 +48,10 @@ class BinanceSession:
         self._context = Context(tally, {}, {}, quote_interval)
         self._conversation = Conversation(self._held, tally, product.message_interval_seconds)
         self._polling = Polling(self._held, tally)
-        looks = {one.channel: one.look for one in product.streams.values() if one.look is not None}
-        self._silence = Silence(looks, self._last_seen, self._first_look)
+        # What has no deadline may be silent for ever.
+        told = {one.channel: one.told for one in product.streams.values() if one.deadline_seconds is not None}
+        self._witness = BinanceWitness(told, self._context.sequences)
+        self._silence = Silence(self._witness, Pace(weight_per_second=WEIGHT_PER_SECOND, burst=BURST))
         self._market_time = 0
         """Of the last text that came: the market's time as far as a session can know it."""
         self._is_open = False
@@ -81,8 +84,7 @@ class BinanceSession:
             outputs += latest.flush(self._market_time, now)
         outputs += self._conversation.speak(now)
         outputs += self._polling.due(self._market_time, now)
-        late = list(overdue(self._held.values(), now))
-        return [*outputs, *self._judge(late, now)]
+        return [*outputs, *self._silence.judge(self._held, self._market_time, now)]
 
     def change(self, wanted: Sequence[Wanted], now: float) -> Sequence[Output]:
         new = {self._name(one): one for one in self._product.served(wanted)}
@@ -126,6 +128,7 @@ class BinanceSession:
         self._context.latest.pop(name, None)
         self._polling.forget(name)
         self._silence.forget(name)
+        self._witness.forget(name)
         if subscription.wanted.channel in TRADES:
             # What passes while it is not wanted is not missing.
             self._context.sequences.pop(subscription.wanted.symbol, None)
@@ -140,31 +143,6 @@ class BinanceSession:
             if name not in self._routes
         }
         self._polling.begin(polled, now)
-
-    # Silence
-
-    def _judge(self, late: Sequence[Subscription], now: float) -> Sequence[Output]:
-        streams = self._product.streams
-        held = list(self._held.values())
-        steady = [one for one in held if one.wanted.channel in streams and streams[one.wanted.channel].steady]
-        if steady and all(one in late for one in steady):
-            return (give_up(steady[0]),)
-        return self._silence.judge(held, late, now)
-
-    def _last_seen(self, subscription: Subscription) -> Any:
-        """The mark of the last message, where one is kept: the sequence of trades."""
-        if subscription.messages and subscription.wanted.channel in TRADES:
-            return self._context.sequences.get(subscription.wanted.symbol)
-        return None
-
-    def _first_look(self, subscription: Subscription, found: Any) -> Sequence[Output]:
-        """What was traded between two connections is missing, though no trade has said so yet."""
-        symbol, channel = subscription.wanted.symbol, subscription.wanted.channel
-        if channel not in TRADES:
-            return ()
-        last = self._context.sequences.get(symbol, found)
-        self._context.sequences[symbol] = max(found, last)
-        return (Missing(symbol, channel, last + 1, found),) if found > last else ()
 
     # What came outside of the subscribed streams
 

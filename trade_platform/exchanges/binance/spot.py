@@ -9,10 +9,13 @@ from typing import ClassVar, Final
 import msgspec
 
 from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, Instrument
-from trade_platform.exchanges.binance import instruments, rest, routes
+from trade_platform.exchanges.archive import Archive
+from trade_platform.exchanges.binance import instruments, marks, rest, routes
+from trade_platform.exchanges.binance.archive import BinanceArchive
 from trade_platform.exchanges.binance.exchange import Binance
 from trade_platform.exchanges.binance.product import Product, Stream
 from trade_platform.exchanges.binance.silence import look_at
+from trade_platform.exchanges.limits import CONNECTIONS, WEIGHT, Limit
 from trade_platform.exchanges.session import Request
 
 PREFIX: Final = "/api/v3"
@@ -31,7 +34,7 @@ STREAMS: Final = (
         event="trade",
         open=routes.raw_trades,
         deadline_seconds=QUIET_SECONDS,
-        look=look_at(f"{PREFIX}/trades", 25, rest.newest_trade, limit=1),
+        look=look_at(f"{PREFIX}/aggTrades", 4, rest.newest_trade, limit=1),
     ),
     Stream(
         channel=Channel.AGGREGATE_TRADE,
@@ -49,7 +52,8 @@ STREAMS: Final = (
         event="kline",
         open=routes.candles,
         deadline_seconds=QUIET_SECONDS,
-        look=look_at(f"{PREFIX}/klines", 2, rest.newest_candle, interval="1m", limit=1),
+        look=look_at(f"{PREFIX}/klines", 2, rest.newest_candle, interval="1m", limit=2),
+        mark=marks.candle,
     ),
     Stream(
         channel=Channel.QUOTE,
@@ -59,6 +63,7 @@ STREAMS: Final = (
         open=routes.quotes,
         deadline_seconds=QUIET_SECONDS,
         look=look_at(f"{PREFIX}/ticker/bookTicker", 2, rest.newest_quote, ne),
+        mark=marks.quote,
     ),
     Stream(
         channel=Channel.TICKER,
@@ -68,6 +73,7 @@ STREAMS: Final = (
         open=routes.tickers,
         deadline_seconds=QUIET_SECONDS,
         look=look_at(f"{PREFIX}/ticker/24hr", 2, rest.newest_in_ticker),
+        mark=marks.ticker,
     ),
 )
 
@@ -101,7 +107,8 @@ class BinanceSpot(Binance):
 
     websocket_url = "wss://stream.binance.com:9443"
     rest_url = "https://api.binance.com"
-    weight_per_minute = 6000
+    limits = (Limit(WEIGHT, 6000, 60), Limit(CONNECTIONS, 300, 300))
+    archive: Archive | None = BinanceArchive("data/spot")
 
     def instruments_requests(self) -> list[Request]:
         return [Request(path=f"{PREFIX}/exchangeInfo", weight=20)]

@@ -9,11 +9,14 @@ from typing import ClassVar, Final
 import msgspec
 
 from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, Instrument, Metric, Number
-from trade_platform.exchanges.binance import instruments, rest, routes
+from trade_platform.exchanges.archive import Archive
+from trade_platform.exchanges.binance import instruments, marks, rest, routes
+from trade_platform.exchanges.binance.archive import BinanceArchive
 from trade_platform.exchanges.binance.exchange import Binance
 from trade_platform.exchanges.binance.product import Poll, Product, Stream
 from trade_platform.exchanges.binance.records import MILLISECOND
 from trade_platform.exchanges.binance.silence import look_at
+from trade_platform.exchanges.limits import CONNECTIONS, WEIGHT, Limit
 from trade_platform.exchanges.session import Request
 
 PREFIX: Final = "/fapi/v1"
@@ -42,7 +45,8 @@ STREAMS: Final = (
         event="kline",
         open=routes.candles,
         deadline_seconds=QUIET_SECONDS,
-        look=look_at(f"{PREFIX}/klines", 1, rest.newest_candle, interval="1m", limit=1),
+        look=look_at(f"{PREFIX}/klines", 1, rest.newest_candle, interval="1m", limit=2),
+        mark=marks.candle,
     ),
     Stream(
         channel=Channel.QUOTE,
@@ -52,6 +56,7 @@ STREAMS: Final = (
         open=routes.quotes,
         deadline_seconds=QUIET_SECONDS,
         look=look_at(f"{PREFIX}/ticker/bookTicker", 2, rest.newest_quote, ne),
+        mark=marks.quote,
     ),
     Stream(
         channel=Channel.TICKER,
@@ -61,6 +66,7 @@ STREAMS: Final = (
         open=routes.tickers,
         deadline_seconds=QUIET_SECONDS,
         look=look_at(f"{PREFIX}/ticker/24hr", 1, rest.newest_in_ticker),
+        mark=marks.ticker,
     ),
     Stream(
         channel=Channel.MARK,
@@ -68,10 +74,11 @@ STREAMS: Final = (
         place=MARKET,
         event="markPriceUpdate",
         open=routes.marks,
-        deadline_seconds=STEADY_SECONDS,
+        deadline_seconds=QUIET_SECONDS,
         # One symbol alone may be silent because its contract has ended: that is asked by REST.
         look=look_at(f"{PREFIX}/premiumIndex", 1, rest.newest_mark),
-        steady=True,
+        mark=marks.mark_price,
+        steady_seconds=STEADY_SECONDS,
     ),
     Stream(
         channel=Channel.LIQUIDATION,
@@ -145,7 +152,9 @@ class BinanceUsdm(Binance):
 
     websocket_url = "wss://fstream.binance.com"
     rest_url = "https://fapi.binance.com"
-    weight_per_minute = 2400
+    limits = (Limit(WEIGHT, 2400, 60), Limit(CONNECTIONS, 300, 300))
+    """Of connections nothing is published for this product: what holds for spot is kept to."""
+    archive: Archive | None = BinanceArchive("data/futures/um")
 
     def instruments_requests(self) -> list[Request]:
         return [Request(path=f"{PREFIX}/exchangeInfo")]

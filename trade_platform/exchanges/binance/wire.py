@@ -183,7 +183,7 @@ class Ticker(
     gc=False,
     rename={
         "time": "E", "symbol": "s", "last": "c", "high": "h", "low": "l", "volume": "v",
-        "quote_volume": "q", "family": "st",
+        "quote_volume": "q", "last_id": "L", "family": "st",
     },
 ):  # fmt: skip
     time: Milliseconds
@@ -193,6 +193,7 @@ class Ticker(
     low: Decimal
     volume: Decimal
     quote_volume: Decimal
+    last_id: IdOrNone | None = None
     family: int = 1
 
 

@@ -43,23 +43,23 @@ class Patience(msgspec.Struct, frozen=True):
     """Silence beyond it must be explained; the subscription is not live before its first data."""
     probe_seconds: float | None = None
     """Without a deadline: how often to ask by REST whether the silence is the market's."""
-    never_quiet: bool = False
-    """Once it has delivered, silence beyond the deadline needs no probe to be a fault."""
+    steady_seconds: float | None = None
+    """It ticks whatever the market does: if all such channels are silent for so long, no look is needed."""
 
 
 _PERPETUAL: Final = {
     Channel.TRADE: Patience(60),
     Channel.CANDLE: Patience(150),  # an update a minute at least: quiet minutes are sent too
     Channel.QUOTE: Patience(60),
-    Channel.TICKER: Patience(12, never_quiet=True),  # mark and index price move every second
+    Channel.TICKER: Patience(12, steady_seconds=10),  # mark and index price move every second
 }
 _OTHERS: Final = {
     Channel.TRADE: Patience(probe_seconds=600),  # an option may not trade for weeks
     Channel.CANDLE: Patience(probe_seconds=600),
     Channel.QUOTE: Patience(probe_seconds=600),
     Channel.TICKER: Patience(60),
-    Channel.INDEX: Patience(12, never_quiet=True),  # a tick a second or more
-    Channel.VOLATILITY: Patience(60, never_quiet=True),
+    Channel.INDEX: Patience(12, steady_seconds=10),  # a tick a second or more
+    Channel.VOLATILITY: Patience(60),
 }
 
 

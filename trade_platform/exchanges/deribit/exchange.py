@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from trade_platform.domain.model import Candle, Channel, ExchangeState, Instrument, Trade
 from trade_platform.domain.selection import Wanted
+from trade_platform.exchanges.archive import Archive
 from trade_platform.exchanges.deribit import channels as names
-from trade_platform.exchanges.deribit import rest
+from trade_platform.exchanges.deribit import occasions, rest
 from trade_platform.exchanges.deribit.session import DeribitSession
 from trade_platform.exchanges.session import ConnectionPlan, Request, RestError
 
@@ -22,8 +23,9 @@ class Deribit:
     exchange_channels = names.EXCHANGE_CHANNELS
     maximum_age_seconds: float | None = None
     """Connections have no published lifetime."""
-    weight_per_minute = rest.CREDITS_A_MINUTE
-    """Weights are Deribit's credits: 10,000 a second per address, 500 for most methods."""
+    limits = rest.LIMITS
+    archive: Archive | None = None
+    """Not needed: REST serves every trade by its number, without an end."""
 
     def __init__(self, *, testnet: bool | None = False) -> None:
         self.testnet = testnet
@@ -76,6 +78,9 @@ class Deribit:
 
     def parse_status(self, body: bytes, receive_time: int) -> ExchangeState:
         return rest.parse_status(body, receive_time)
+
+    def occasion(self, market_time: int) -> str:
+        return occasions.occasion(market_time)
 
     def error_of(self, status: int, body: bytes) -> RestError | None:
         return rest.error_of(status, body)

@@ -26,8 +26,8 @@ class Measure(msgspec.Struct, frozen=True):
 
 
 def ticker_mark(ticker: wire.Ticker) -> tuple[Any, ...]:
-    """What moves when a market moves."""
-    return (*quote_mark(ticker), ticker.mark_price, ticker.last_price, ticker.open_interest)
+    """What moves when a market moves and is told then; REST may compute a mark price anew for each answer."""
+    return (*quote_mark(ticker), ticker.last_price, ticker.open_interest)
 
 
 def quote_mark(quote: wire.Quote | wire.Ticker) -> tuple[Any, ...]:

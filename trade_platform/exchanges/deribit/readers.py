@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -132,8 +133,9 @@ class Candles:
         self._last: Candle | None = None
 
     @property
-    def mark(self) -> int | None:
-        return None if self._last is None else self._last.open_time // records.MILLISECOND
+    def mark(self) -> tuple[int, Decimal] | None:
+        last = self._last
+        return None if last is None else (last.open_time // records.MILLISECOND, last.volume)
 
     def read(self, data: Raw, receive_time: int) -> Sequence[Output]:
         bar = wire.read_bar(data)

@@ -146,9 +146,11 @@ def exchange_states(platform: wire.Platform, reason: str, receive_time: int) -> 
         named = platform.locked_indices or platform.locked_currencies or []
         word = _word(platform.locked)
         if word == "partial" or (named and word != "true"):
-            said.append((ExchangeStatus.PARTIAL, ",".join(named) or scope))
+            said.append((ExchangeStatus.PARTIAL, ",".join(named) or scope or "some"))
+        elif word == "true":
+            said.append((ExchangeStatus.PARTIAL if scope else ExchangeStatus.LOCKED, scope))
         else:
-            said.append((ExchangeStatus.LOCKED if word == "true" else ExchangeStatus.OPEN, scope))
+            said.append((ExchangeStatus.OPEN, scope))
     if platform.allow_unauthenticated_public_requests is not None:
         allowed = platform.allow_unauthenticated_public_requests
         said.append((ExchangeStatus.OPEN if allowed else ExchangeStatus.PARTIAL, "public_requests"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final, TypeVar
 
 import msgspec
@@ -17,13 +18,23 @@ from trade_platform.domain.model import (
     Trade,
 )
 from trade_platform.exchanges.deribit import records, wire
+from trade_platform.exchanges.limits import CONNECTIONS, SUBSCRIBE, WEIGHT, Limit
+from trade_platform.exchanges.page import Page, page_of
 from trade_platform.exchanges.session import ProtocolViolation, Request, RestError
 
 T = TypeVar("T")
 
 CREDITS: Final = 500
-INSTRUMENTS_CREDITS: Final = 10_000
-CREDITS_A_MINUTE: Final = 600_000
+INSTRUMENTS: Final = "instruments"
+LIMITS: Final = (
+    Limit(WEIGHT, 50_000, 5.0, bucket=True),  # credits: 10,000 come back a second
+    Limit(INSTRUMENTS, 50, 50.0, bucket=True),
+    Limit(SUBSCRIBE, 10, 3.0, bucket=True),
+    Limit(CONNECTIONS, 32, 60.0, bucket=True),
+)
+"""Of one address. Of attempts to connect nothing is published: as many in a minute as may stand at a time."""
+QUIET_SECONDS: Final = 5.0
+"""After too_many_requests: the longest that a bucket takes to be full again."""
 TRADES_A_PAGE: Final = 1000
 CANDLES_A_PAGE: Final = 1000
 KINDS: Final = ("future", "option", "spot", "future_combo", "option_combo")
@@ -37,9 +48,33 @@ RETRY: Final = frozenset(
 RETRY_STATUS: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
 
-def request(method: str, weight: int = CREDITS, **query: str | int) -> Request:
+class TradeRows(msgspec.Struct):
+    """``wire.Trades``, its rows still to be read one by one."""
+
+    trades: list[msgspec.Raw]
+
+
+class ChartColumns(msgspec.Struct):
+    """``wire.Chart``, likewise; its columns are of equal length."""
+
+    ticks: list[msgspec.Raw] = []
+    open: list[msgspec.Raw] = []
+    high: list[msgspec.Raw] = []
+    low: list[msgspec.Raw] = []
+    close: list[msgspec.Raw] = []
+    volume: list[msgspec.Raw] = []
+    cost: list[msgspec.Raw] = []
+
+
+_read_trade: Final = msgspec.json.Decoder(wire.Trade).decode
+_read_instrument: Final = msgspec.json.Decoder(wire.Instrument).decode
+_read_tick: Final = msgspec.json.Decoder(wire.Milliseconds).decode
+_read_decimal: Final = msgspec.json.Decoder(Decimal).decode
+
+
+def request(method: str, **query: str | int) -> Request:
     """A GET of one public method."""
-    return Request(path=f"/api/v2/public/{method}", query=query, weight=weight)
+    return Request(path=f"/api/v2/public/{method}", query=query, weight=CREDITS)
 
 
 def result(body: bytes, kind: type[T]) -> T:
@@ -71,12 +106,17 @@ def error_of(status: int, body: bytes) -> RestError | None:
 
 def instruments_requests() -> list[Request]:
     """One list a kind, all currencies."""
-    return [request("get_instruments", INSTRUMENTS_CREDITS, currency="any", kind=kind) for kind in KINDS]
+    return [
+        Request(
+            path="/api/v2/public/get_instruments", query={"currency": "any", "kind": kind}, limit=INSTRUMENTS
+        )
+        for kind in KINDS
+    ]
 
 
-def parse_instruments(body: bytes) -> list[Instrument]:
+def parse_instruments(body: bytes) -> Page[Instrument]:
     """The list, and an entry for each price index that it names, so that indices can be selected too."""
-    listed = result(body, list[wire.Instrument])
+    listed = page_of(result(body, list[msgspec.Raw]), _read_instrument, wire.UNREADABLE)
     indices = {
         one.price_index: Instrument(
             symbol=one.price_index,
@@ -87,7 +127,7 @@ def parse_instruments(body: bytes) -> list[Instrument]:
         for one in listed
         if one.price_index
     }
-    return [*map(_instrument, listed), *indices.values()]
+    return Page([*map(_instrument, listed), *indices.values()], listed.odd)
 
 
 def trades_request(symbol: str, first: int, last: int) -> Request:
@@ -107,10 +147,12 @@ def last_trade_request(symbol: str) -> Request:
     return request("get_last_trades_by_instrument", instrument_name=symbol, count=1, sorting="desc")
 
 
-def parse_trades(body: bytes, receive_time: int) -> list[Trade]:
+def parse_trades(body: bytes, receive_time: int) -> Page[Trade]:
     """Ascending, whatever the order of the answer."""
-    trades = [records.trade_of(trade, receive_time) for trade in result(body, wire.Trades).trades]
-    return sorted(trades, key=lambda trade: trade.sequence)
+    rows = result(body, TradeRows).trades
+    page = page_of(rows, lambda row: records.trade_of(_read_trade(row), receive_time), wire.UNREADABLE)
+    page.sort(key=lambda trade: trade.sequence)
+    return page
 
 
 def candles_request(symbol: str, start: int, end: int) -> Request:
@@ -125,18 +167,19 @@ def candles_request(symbol: str, start: int, end: int) -> Request:
     )
 
 
-def parse_candles(body: bytes, symbol: str, receive_time: int) -> list[Candle]:
+def parse_candles(body: bytes, symbol: str, receive_time: int) -> Page[Candle]:
     """The running candle is among them, not closed."""
-    chart = result(body, wire.Chart)
+    chart = result(body, ChartColumns)
     columns = (chart.ticks, chart.open, chart.high, chart.low, chart.close, chart.volume, chart.cost)
     if len({len(column) for column in columns}) != 1:
         raise ProtocolViolation(f"candles of {symbol} in columns of unequal length")
-    return [
-        records.candle_of(
-            bar, symbol, "1m", receive_time, closed=bar.tick * records.MILLISECOND + MINUTE <= receive_time
-        )
-        for bar in (wire.Bar(*row) for row in zip(*columns, strict=True))
-    ]
+
+    def read(row: tuple[msgspec.Raw, ...]) -> Candle:
+        bar = wire.Bar(_read_tick(row[0]), *map(_read_decimal, row[1:]))
+        over = bar.tick * records.MILLISECOND + MINUTE <= receive_time
+        return records.candle_of(bar, symbol, "1m", receive_time, closed=over)
+
+    return page_of(zip(*columns, strict=True), read, wire.UNREADABLE)
 
 
 def parse_time(body: bytes) -> int:
@@ -158,8 +201,13 @@ def parse_status(body: bytes, receive_time: int) -> ExchangeState:
 
 
 def _error(error: wire.Error) -> RestError:
-    maintenance = error.code == MAINTENANCE
-    return RestError(error.code, error.message, retry=error.code in RETRY, maintenance=maintenance)
+    return RestError(
+        error.code,
+        error.message,
+        retry=error.code in RETRY,
+        maintenance=error.code == MAINTENANCE,
+        quiet_seconds=QUIET_SECONDS if error.code == TOO_MANY_REQUESTS else 0.0,
+    )
 
 
 def _instrument(one: wire.Instrument) -> Instrument:

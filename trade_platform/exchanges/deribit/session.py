@@ -13,13 +13,14 @@ from trade_platform.exchanges.deribit import channels, rest, wire
 from trade_platform.exchanges.deribit.known import KINDS, Sample
 from trade_platform.exchanges.deribit.measures import Numbers
 from trade_platform.exchanges.deribit.readers import Reader, Shared, reader_of, unasked
-from trade_platform.exchanges.deribit.silence import Silence
+from trade_platform.exchanges.deribit.silence import DeribitSilence
 from trade_platform.exchanges.deribit.subscribing import (
     HEARTBEAT_ID,
     SUBSCRIBE,
     TEST_ID,
     Calls,
 )
+from trade_platform.exchanges.limits import SUBSCRIBE as SUBSCRIBE_LIMIT
 from trade_platform.exchanges.liveness import Subscription
 from trade_platform.exchanges.session import (
     ConnectionPlan,
@@ -58,7 +59,7 @@ class DeribitSession:
         self._shared = Shared(self._ignored, samples, quote_interval)
         self._readers: dict[str, Reader] = {}
         self._calls = Calls()
-        self._silence = Silence(self._readers, self._shared)
+        self._silence = DeribitSilence(self._readers, self._shared)
         self._testnet = testnet
         self._frames = 0
         self._frames_noted = -1
@@ -107,7 +108,7 @@ class DeribitSession:
             return ()
         outputs: list[Output] = [*self._held_back(now), *self._heartbeat(now), *self._call(now)]
         end = self._silent(now)
-        outputs += [end] if end else self._silence.due(list(self._subscriptions.values()), now)
+        outputs += [end] if end else self._silence.due(self._subscriptions, now)
         for at, output in enumerate(outputs):
             if isinstance(output, Reconnect):
                 self._ended = True
@@ -140,7 +141,10 @@ class DeribitSession:
                 if name not in self._subscriptions:
                     patience = channels.patience_of(one)
                     subscription = Subscription(
-                        name=name, wanted=one, deadline_seconds=patience.deadline_seconds
+                        name=name,
+                        wanted=one,
+                        deadline_seconds=patience.deadline_seconds,
+                        patience_seconds=patience.probe_seconds,
                     )
                     self._subscriptions[name] = subscription
                     self._readers[name] = reader_of(name, subscription, self._shared)
@@ -163,7 +167,7 @@ class DeribitSession:
         if call.method == SUBSCRIBE:
             for name in call.names:
                 self._subscriptions[name].requested(now)
-        yield Send(text)
+        yield Send(text, SUBSCRIBE_LIMIT)
 
     def _heartbeat(self, now: float) -> Iterator[Output]:
         if self._heartbeat_refused and now - self._heartbeat_at >= HEARTBEAT_AGAIN_SECONDS:

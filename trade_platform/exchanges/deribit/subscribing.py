@@ -16,7 +16,7 @@ from trade_platform.exchanges.deribit import channels, wire
 
 PACE_SECONDS: Final = 0.4
 """Between calls of a connection; the exchange refills 3.3 subscribe calls a second per address."""
-ANSWER_SECONDS: Final = 15.0
+ANSWER_SECONDS: Final = 10.0
 AGAIN_SECONDS: Final = 1.0
 TRANSIENT_SECONDS: Final = 5.0
 REFUSED_SECONDS: Final = 600.0
