@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
+import pytest
+
+from trade_platform.adapters.database import positions
 from trade_platform.adapters.database.connection import Connection, connect
 from trade_platform.adapters.database.ownership import try_to_own, wait_to_own
 from trade_platform.adapters.database.positions import (
@@ -46,10 +50,27 @@ def test_a_position_begins_at_the_beginning_and_moves(connection: Connection) ->
     assert load_position(connection, "state") == "17-3"
 
 
-def test_producers_are_kept_and_forgotten_a_month_after_they_ended(connection: Connection) -> None:
-    old, new = Progress(5, 10 * DAY, None), Progress(7, 41 * DAY, 40 * DAY)
-    save_producers(connection, "state", [("old", old), ("new", Progress(1, 0))])
-    save_producers(connection, "state", [("new", new)])
-    assert load_producers(connection, "state") == {"old": old, "new": new}
+def test_producers_are_forgotten_a_month_after_they_began_and_ended(connection: Connection) -> None:
+    """By the database's clock: a replay brings records of long ago, and is young."""
+    now = time.time_ns() // 1000
+    ended = Progress(5, now - 40 * DAY, None)
+    progress = {
+        f"ended:{now - 60 * DAY}": ended,
+        f"replay:{now - DAY}": ended,
+        f"old and at work:{now - 60 * DAY}": Progress(7, now, now - DAY),
+        "without a beginning": ended,
+    }
+    save_producers(connection, "state", progress.items())
+    assert load_producers(connection, "state") == progress
     assert forget_producers(connection, "state") == 1
-    assert load_producers(connection, "state") == {"new": new}
+    assert load_producers(connection, "state").keys() == progress.keys() - {f"ended:{now - 60 * DAY}"}
+
+
+def test_of_very_many_producers_the_youngest_are_known(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(positions, "MOST_PRODUCERS", 3)
+    now = time.time_ns() // 1000
+    save_producers(connection, "state", [(f"p:{now + k}", Progress(1, now - k)) for k in range(5)])
+    assert forget_producers(connection, "state") == 2
+    assert load_producers(connection, "state").keys() == {f"p:{now + k}" for k in (2, 3, 4)}

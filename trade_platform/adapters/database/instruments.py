@@ -45,6 +45,9 @@ RETURNING i.instrument_id, i.quantity_unit <> b.quantity_unit
 """  # noqa: S608 - names of our own
 
 
+MOST_KNOWN: Final = 100_000
+
+
 class Listed(msgspec.Struct, frozen=True):
     """What a writer needs to know of an instrument."""
 
@@ -58,8 +61,13 @@ class Directory:
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Listed]] = {}
 
+    def __len__(self) -> int:
+        return sum(map(len, self._known.values()))
+
     def resolve(self, connection: Connection, exchange: str, symbols: Collection[str]) -> dict[str, Listed]:
         """Each symbol's instrument; unknown ones get a minimal row."""
+        if len(self) > MOST_KNOWN:
+            self._known.clear()
         known = self._known.setdefault(exchange, {})
         unknown = sorted(symbol for symbol in set(symbols) if symbol not in known)
         if unknown:

@@ -27,6 +27,12 @@ SELECT * FROM unnest(%s::int[], %s::smallint[], %s::timestamptz[], %s::bigint[],
                      %s::timestamptz[])
 ON CONFLICT DO NOTHING
 """
+_HELD_UPDATES: Final = """
+SELECT DISTINCT n.instrument_id, n.metric_id, n.update, n.at
+FROM unnest(%s::int[], %s::smallint[], %s::bigint[], %s::bigint[]) AS n(instrument_id, metric_id, update, at)
+JOIN number h ON h.instrument_id = n.instrument_id AND h.metric_id = n.metric_id AND h.update = n.update
+    AND h.event_time BETWEEN to_timestamp((n.at - %s) / 1e6) AND to_timestamp((n.at + %s) / 1e6)
+"""
 FEW: Final = 50
 """Below this the temporary table costs more than it saves."""
 
@@ -71,3 +77,30 @@ def write_numbers(
             for row in rows:
                 copy.write_row(row)
         return cursor.execute(_INSERT).rowcount
+
+
+def held_updates(
+    connection: Connection,
+    metrics: Mapping[Metric, int],
+    numbers: Sequence[tuple[int, Number]],
+    close: int,
+) -> set[tuple[int, Metric, int, int]]:
+    """Which of these (by instrument_id) are stored with the same update within ``close`` microseconds.
+
+    The answer names them by (instrument_id, metric, update, event_time).
+    """
+    if not numbers:
+        return set()
+    names = {metric_id: metric for metric, metric_id in metrics.items()}
+    rows = connection.execute(
+        _HELD_UPDATES,
+        (
+            [instrument_id for instrument_id, _ in numbers],
+            [metrics[number.metric] for _, number in numbers],
+            [number.update for _, number in numbers],
+            [number.event_time for _, number in numbers],
+            close,
+            close,
+        ),
+    )
+    return {(instrument_id, names[metric_id], update, at) for instrument_id, metric_id, update, at in rows}

@@ -18,6 +18,8 @@ class HeldTrades(msgspec.Struct, frozen=True, kw_only=True):
     """Runs of numbers missing between the first and the last held, day by day."""
     missing: int
     """Numbers missing in those holes."""
+    newest: int | None = None
+    """When the newest of all that is recorded of it was received: market time, microseconds UTC."""
 
 
 class StreamPosition(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,13 +40,26 @@ class StateOfExchange(msgspec.Struct, frozen=True, kw_only=True):
 _HELD = """
 with spans as (
     select instrument_id, channel, count(*) as ranges, sum(upper(r) - lower(r)) as held,
-           min(lower(r)) as first, max(upper(r)) as last
+           min(lower(r)) as first, max(upper(r)) as last, max(day) as newest_day
     from coverage, unnest(held) as r group by 1, 2
 )
 select exchange, symbol, channel, held::bigint as held,
        greatest((last - first - held)::bigint, 0) as missing,
-       case when last - first > held then greatest(ranges - 1, 1) else 0 end as holes
-from spans join instrument using (instrument_id) order by 1, 2, 3
+       case when last - first > held then greatest(ranges - 1, 1) else 0 end as holes,
+       (extract(epoch from greatest(traded.at, heard.at)) * 1000000)::bigint as newest
+from spans join instrument using (instrument_id)
+left join lateral (
+    select receive_time as at from trade
+    where trade.instrument_id = spans.instrument_id
+      and event_time >= newest_day::timestamp at time zone 'UTC'
+      and event_time < (newest_day + 1)::timestamp at time zone 'UTC'
+    order by event_time desc, sequence desc limit 1
+) traded on true
+left join lateral (
+    select max(upper(t.held)) as at from time_coverage t
+    where t.instrument_id = spans.instrument_id and t.day >= newest_day
+) heard on true
+order by 1, 2, 3
 """
 _POSITIONS = "select stream, entry_id from stream_position order by stream"
 _STATES = """
@@ -57,7 +72,11 @@ select count(*) filter (where source = 'trade' and complete), count(*) filter (w
 from candle where interval = '1m'
 """
 _COUNTS = """
-select (select count(*) from gap), (select count(*) from dead_letter)
+select count(*) filter (where state = 'open'), count(*) filter (where state = 'repaired'),
+       count(*) filter (where state = 'unrepairable'),
+       count(*) filter (where state = 'unrepairable' and channel in ('trade', 'aggregate_trade')),
+       (select count(*) from dead_letter)
+from gap
 """
 
 
@@ -78,9 +97,15 @@ def held_trades(connection: psycopg.Connection) -> list[HeldTrades]:
     """One line an instrument and trade channel."""
     return [
         HeldTrades(
-            exchange=exchange, symbol=symbol, channel=channel, held=held, missing=missing, holes=int(holes)
+            exchange=exchange,
+            symbol=symbol,
+            channel=channel,
+            held=held,
+            missing=missing,
+            holes=int(holes),
+            newest=newest,
         )
-        for exchange, symbol, channel, held, missing, holes in connection.execute(_HELD)
+        for exchange, symbol, channel, held, missing, holes, newest in connection.execute(_HELD)
     ]
 
 
@@ -103,7 +128,21 @@ def candle_counts(connection: psycopg.Connection) -> tuple[int, int]:
     return (row[0], row[1]) if row else (0, 0)
 
 
-def gap_and_dead_letter_counts(connection: psycopg.Connection) -> tuple[int, int]:
-    """(gaps ever noted, records that could not be stored)."""
-    row = connection.execute(_COUNTS).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
+class GapCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of all gaps ever noted, how many stand where."""
+
+    open: int = 0
+    repaired: int = 0
+    unrepairable: int = 0
+    of_trades: int = 0
+    """Of the unrepairable ones: trades, which somebody might have served again."""
+
+    @property
+    def noted(self) -> int:
+        return self.open + self.repaired + self.unrepairable
+
+
+def gap_and_dead_letter_counts(connection: psycopg.Connection) -> tuple[GapCounts, int]:
+    """(the ledger of gaps in numbers, records that could not be stored)."""
+    row = connection.execute(_COUNTS).fetchone() or (0,) * 5
+    return GapCounts(open=row[0], repaired=row[1], unrepairable=row[2], of_trades=row[3]), row[4]

@@ -75,6 +75,9 @@ class Partitions:
         self._today = today
         self._known: dict[str, set[date]] = {relation: set() for relation in PARTITIONED}
 
+    def __len__(self) -> int:
+        return sum(map(len, self._known.values()))
+
     def last(self) -> date:
         """The latest day that is recorded, by our clock."""
         return self._today() + timedelta(days=AHEAD_DAYS)

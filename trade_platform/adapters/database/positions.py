@@ -24,11 +24,21 @@ SELECT %s, * FROM unnest(%s::text[], %s::bigint[], %s::timestamptz[], %s::timest
 ON CONFLICT (stream, producer) DO UPDATE
 SET n = excluded.n, seen_at = excluded.seen_at, unbroken_since = excluded.unbroken_since
 """
+# A producer's name ends with the moment of its start by the machine's clock; what it brings may be of any
+# time (a replay's). Both must lie far back, by the database's clock: it is neither young nor at work.
 _FORGET = """
-DELETE FROM producer_position p
-WHERE stream = %s AND seen_at < (SELECT max(seen_at) FROM producer_position q WHERE q.stream = p.stream)
-                                - interval '30 days'
+DELETE FROM producer_position
+WHERE stream = %s AND seen_at < now() - interval '30 days'
+  AND substring(producer FROM ':([0-9]{16})$')::bigint
+      < extract(epoch FROM now() - interval '30 days') * 1000000
 """
+_FORGET_MOST = """
+DELETE FROM producer_position WHERE stream = %(stream)s AND producer IN (
+    SELECT producer FROM producer_position WHERE stream = %(stream)s
+    ORDER BY substring(producer FROM ':([0-9]{16})$')::bigint DESC NULLS FIRST OFFSET %(most)s)
+"""
+MOST_PRODUCERS = 20_000
+"""Incarnations of a stream's producers that are known; the youngest of them."""
 
 
 class PositionMoved(Exception):
@@ -97,5 +107,6 @@ def save_producers(connection: Connection, stream: str, changed: Collection[tupl
 
 
 def forget_producers(connection: Connection, stream: str) -> int:
-    """Drop incarnations that have long ended."""
-    return connection.execute(_FORGET, (stream,)).rowcount
+    """Drop incarnations that have long ended; returns how many."""
+    ended = connection.execute(_FORGET, (stream,)).rowcount
+    return ended + connection.execute(_FORGET_MOST, {"stream": stream, "most": MOST_PRODUCERS}).rowcount

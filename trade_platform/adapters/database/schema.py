@@ -219,7 +219,16 @@ gap: Final = Table(
     _moment("since"),
     _moment("until", nullable=True),
     _word("detail", default=""),
-    _stamp("found_at"),
+    _stamp("detected_at"),
+    _word("state", default="open"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _moment("attempted_at", nullable=True),
+    _moment("closed_at", nullable=True),
+    _word("repaired_by", nullable=True),
+    _word("verdict", default=""),
+    Column("remaining", INT8MULTIRANGE, nullable=True),
+    CheckConstraint("state IN ('open', 'repaired', 'unrepairable')", name="gap_state_check"),
+    CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="gap_closed_check"),
     UniqueConstraint(
         *("exchange", "symbol", "channel", "reason", "first_sequence", "last_sequence", "since", "until"),
         "detail",
@@ -227,6 +236,12 @@ gap: Final = Table(
         postgresql_nulls_not_distinct=True,
     ),
     Index("gap_since_idx", "since"),
+    Index("gap_open_idx", "gap_id", postgresql_where=text("state = 'open'")),
+    Index(
+        *("gap_numbers_idx", "exchange", "symbol", "channel"),
+        postgresql_where=text("first_sequence IS NOT NULL AND state <> 'repaired'"),
+    ),
+    Index("gap_detected_idx", "detected_at"),
 )
 
 dead_letter: Final = Table(

@@ -49,8 +49,16 @@ def days_of_trades(trades: Sequence[Trade]) -> set[date]:
     return {day_of(day * DAY) for day in {trade.event_time // DAY for trade in trades}}
 
 
-def write_trades(connection: Connection, trades: Mapping[int, Sequence[Trade]], begun: set[Key]) -> Written:
+def write_trades(
+    connection: Connection,
+    trades: Mapping[int, Sequence[Trade]],
+    begun: set[Key],
+    *,
+    subtract: bool = True,
+) -> Written:
     """Store what is new of these trades (by instrument_id) and note it in coverage.
+
+    Without ``subtract`` all of them are taken for new: a rehearsal of what coverage is for.
 
     In the caller's transaction; the partitions of their days exist.
     """
@@ -59,6 +67,8 @@ def write_trades(connection: Connection, trades: Mapping[int, Sequence[Trade]], 
         _sort_in(batch, instrument_id, own)
     ranges = {key: Ranges.of(by_sequence) for key, by_sequence in batch.items()}
     held = lock_coverage(connection, ranges, begun)
+    if not subtract:
+        held = {}
     new = {key: _without(by_sequence, held.get(key)) for key, by_sequence in batch.items()}
     new = {key: own for key, own in new.items() if own}
     _copy(connection, new)

@@ -1,0 +1,111 @@
+"""Holes inside of coverage, whoever knows of them: the ledger does not depend on having been told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, timedelta
+from typing import Final
+
+import msgspec
+
+from trade_platform.adapters.database.connection import Connection
+from trade_platform.adapters.database.times import moment
+from trade_platform.domain.coverage import Ranges
+from trade_platform.domain.model import DAY, Channel
+
+_UNNAMED: Final = """
+SELECT i.exchange, i.symbol, c.instrument_id, c.channel, range_agg(c.held)::text,
+       min(c.day), max(c.day), coalesce((
+           SELECT range_agg(CASE WHEN g.state = 'open' THEN int8multirange(int8range(
+                                     g.first_sequence, g.last_sequence + 1)) ELSE g.remaining END)
+           FROM gap g WHERE g.exchange = i.exchange AND g.symbol = i.symbol AND g.channel = c.channel
+                        AND g.first_sequence IS NOT NULL AND g.state <> 'repaired'), '{}')::text
+FROM coverage c JOIN instrument i USING (instrument_id)
+WHERE c.day >= %(first_day)s AND (%(exchanges)s::text[] = '{}' OR i.exchange = ANY(%(exchanges)s))
+GROUP BY i.exchange, i.symbol, c.instrument_id, c.channel
+HAVING upper(range_merge(range_agg(c.held))) - lower(range_merge(range_agg(c.held)))
+       > (SELECT sum(upper(r) - lower(r)) FROM unnest(range_agg(c.held)) AS r)
+ORDER BY 1, 2, 4 LIMIT %(limit)s
+"""
+_SETTLED: Final = """
+SELECT (SELECT max(t.sequence) FROM (
+            SELECT sequence FROM trade
+            WHERE instrument_id = n.instrument_id AND (flags & 1) = %(aggregate)s AND event_time >= %(low)s
+              AND event_time <= greatest(n.newest - %(age)s::interval, %(now)s - 3 * %(age)s::interval)
+            ORDER BY event_time DESC, sequence DESC LIMIT 1) t)
+FROM (SELECT %(instrument)s::int AS instrument_id, max(event_time) AS newest FROM trade
+      WHERE instrument_id = %(instrument)s AND (flags & 1) = %(aggregate)s AND event_time >= %(low)s) n
+"""
+_FROM: Final = """
+SELECT sequence, (extract(epoch from event_time) * 1000000)::bigint FROM trade
+WHERE instrument_id = %s AND (flags & 1) = %s AND event_time >= %s AND event_time < %s
+ORDER BY event_time, sequence LIMIT 1
+"""
+
+
+class Unnamed(msgspec.Struct, frozen=True):
+    """An instrument whose coverage has holes, whoever knows of them."""
+
+    exchange: str
+    symbol: str
+    instrument_id: int
+    channel: Channel
+    held: Ranges
+    first_day: date
+    last_day: date
+    named: Ranges
+    """What open gaps name, and what was given up."""
+
+
+def broken_coverage(
+    connection: Connection, first_day: date, exchanges: Collection[str] = (), limit: int = 500
+) -> list[Unnamed]:
+    """Instruments whose coverage since the day has a hole inside."""
+    parameters = {"first_day": first_day, "exchanges": list(exchanges), "limit": limit}
+    return [
+        Unnamed(
+            *(exchange, symbol, instrument_id, Channel(channel), Ranges.from_text(held), low, high),
+            Ranges.from_text(named),
+        )
+        for exchange, symbol, instrument_id, channel, held, low, high, named in connection.execute(
+            _UNNAMED, parameters
+        )
+    ]
+
+
+def settled_sequence(connection: Connection, one: Unnamed, now: int, age_seconds: float) -> int | None:
+    """The highest number that is followed by a trade so much later, or came long enough ago."""
+    parameters = {
+        "instrument": one.instrument_id,
+        "aggregate": int(one.channel is Channel.AGGREGATE_TRADE),
+        "low": one.first_day,
+        "now": moment(now),
+        "age": timedelta(seconds=age_seconds),
+    }
+    row = connection.execute(_SETTLED, parameters).fetchone()
+    return row[0] if row else None
+
+
+def time_of(connection: Connection, one: Unnamed, sequence: int) -> int:
+    """When the trade with this number, or the next that is held, was made; found by halving the days."""
+    aggregate = int(one.channel is Channel.AGGREGATE_TRADE)
+    low = _start(one.first_day)
+    high = _start(one.last_day) + DAY
+    found = high
+    while low < high:
+        middle = (low + high) // 2
+        row = connection.execute(
+            _FROM, (one.instrument_id, aggregate, moment(middle), moment(high))
+        ).fetchone()
+        if row is None or row[0] > sequence:
+            found = row[1] if row else found
+            high = middle
+        elif row[0] == sequence:
+            return int(row[1])
+        else:
+            low = max(int(row[1]), middle) + 1
+    return found
+
+
+def _start(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * DAY
