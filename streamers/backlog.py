@@ -16,6 +16,7 @@ import structlog
 from streamers.bus_link import Parcel
 from streamers.spool import Spool
 from trade_platform.adapters.bus import EVENTS
+from trade_platform.adapters.holdings import Held
 
 PORTION_PARCELS = 64
 PORTION_BYTES = 1024 * 1024
@@ -27,8 +28,10 @@ _decoder = msgspec.msgpack.Decoder(Parcel)
 class Backlog:
     """A bounded queue of parcels."""
 
-    def __init__(self, spool: Spool, limit_records: int) -> None:
+    def __init__(self, spool: Spool, limit_records: int, *, disk: bool = True) -> None:
         self.spool = spool
+        self._disk = disk
+        """Without it all stays in memory, and what does not fit is refused."""
         self.spooling = False
         self.records = 0
         """In memory."""
@@ -37,7 +40,7 @@ class Backlog:
         self._memory: deque[Parcel] = deque()
         self.closing = False
         """The end of the process: events go to disk whatever its bound, there is no later for them."""
-        self._taken = 0
+        self.portioned = 0
         """How many the last portion came from, damaged ones included."""
 
     def open(self) -> Iterator[Parcel]:
@@ -74,11 +77,15 @@ class Backlog:
         """Move what is in memory to disk; False where the disk does not take it, and nothing moved."""
         if self.spooling:
             return True
-        for moved, parcel in enumerate(self._memory):
+        if not self._disk:
+            return not self._memory
+        for number, parcel in enumerate(self._memory, 1):
             payload = msgspec.msgpack.encode(parcel)
             if not (self.spool.admits(len(payload), event=True) and self.spool.append(payload)):
-                self._confirm_on_disk(moved)
+                self.spool.clear()
                 return False
+            if number == self.portioned:
+                self.spool.claim()
         self.spooling = bool(self._memory)
         self._memory.clear()
         self.records = 0
@@ -93,17 +100,17 @@ class Backlog:
         """The oldest, as many as one flush carries."""
         if not self.spooling:
             parcels = portion_of(self._memory)
-            self._taken = len(parcels)
+            self.portioned = len(parcels)
             return parcels
         payloads = self.spool.peek(PORTION_BYTES)
-        self._taken = len(payloads)
+        self.portioned = len(payloads)
         return [parcel for parcel in map(_decode, payloads) if parcel is not None]
 
     def confirm(self) -> None:
         """The last portion is on the bus; it may have moved to disk meanwhile."""
-        taken, self._taken = self._taken, 0
+        taken, self.portioned = self.portioned, 0
         if self.spooling:
-            self._confirm_on_disk(taken)
+            self.spool.confirm_claimed()
         else:
             for _ in range(taken):
                 self.records -= self._memory.popleft().records
@@ -115,13 +122,12 @@ class Backlog:
         """Would numbers of that size be taken?"""
         return not self.spooling or self.spool.admits(payload_bytes)
 
-    def _confirm_on_disk(self, count: int) -> None:
-        while count:
-            peeked = min(count, len(self.spool.peek(PORTION_BYTES)))
-            if not peeked:
-                break  # damaged since
-            self.spool.confirm(peeked)
-            count -= peeked
+    def holdings(self) -> Iterator[Held]:
+        """In memory and on disk."""
+        spool = self.spool
+        most = spool.limit_bytes + spool.reserve_bytes
+        yield Held("backlog_records", self.records, self._limit, self.high_water)
+        yield Held("spool_bytes", spool.bytes, most, spool.high_water)
 
 
 def portion_of(parcels: Iterable[Parcel]) -> list[Parcel]:

@@ -6,7 +6,7 @@ server lost. Here a failure ends the connection, and the holder decides what to 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,10 +18,24 @@ from redis.exceptions import RedisError
 from trade_platform.adapters.bus import Entry, sequence_key
 
 TIMEOUT_SECONDS = 5.0
+PARCEL_OVERHEAD = 200
+"""Bytes of a parcel beside its data, near enough."""
 PAGE_ENTRIES = 100
 """Entries that one question is answered with."""
 LAST_FLUSH = "|"
-"""Field of the sequence hash: market time of the last flush. No ``symbol|channel`` is so short."""
+"""Field of the sequence hash: market time up to which all that was received is on the bus, or told to be
+missing. No ``symbol|channel`` is so short."""
+GONE = -2
+"""Instead of a sequence: the field is given up."""
+RAISE = """
+for i = 1, #ARGV, 2 do
+    local before = redis.call('HGET', KEYS[1], ARGV[i])
+    if not before or tonumber(before) < tonumber(ARGV[i + 1]) then
+        redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+    end
+end
+"""
+"""Each field to its new value where that is higher: two slots of a lane may write to the hash at once."""
 
 
 class BusUnavailable(Exception):
@@ -39,7 +53,7 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     @property
     def size(self) -> int:
         """Bytes, near enough."""
-        return len(self.entry.data) + 200
+        return len(self.entry.data) + PARCEL_OVERHEAD
 
 
 class BusLink:
@@ -84,7 +98,7 @@ class BusLink:
         answer = _pairs(await self._ask("HGETALL", sequence_key(exchange)))
         return {field.decode(): int(value) for field, value in answer.items()}
 
-    async def send(self, parcels: Sequence[Parcel], market_time: int) -> list[str]:
+    async def send(self, parcels: Sequence[Parcel]) -> list[str]:
         """All of them, in order, or none of them; the answer is their ids on the streams.
 
         One transaction, because a refusal (memory full) must not let a later entry pass an earlier
@@ -95,11 +109,10 @@ class BusLink:
         for parcel in parcels:
             fields = parcel.entry.fields()
             commands.append(("XADD", parcel.stream, "*", *(part for pair in fields.items() for part in pair)))
-            marks.setdefault(parcel.entry.exchange, {LAST_FLUSH: market_time}).update(parcel.sequences)
+            if parcel.sequences:
+                marks.setdefault(parcel.entry.exchange, {}).update(parcel.sequences)
         for exchange, mark in marks.items():
-            commands.append(
-                ("HSET", sequence_key(exchange), *(part for pair in mark.items() for part in pair))
-            )
+            commands += _promise(sequence_key(exchange), mark)
         commands.append(("EXEC",))
         answers = await self._guarded(self._exchange(commands))
         refused = [answer for answer in answers if isinstance(answer, Exception)]
@@ -128,6 +141,14 @@ class BusLink:
         except BaseException:
             await self.close()  # an answer may be under way that belongs to nobody
             raise
+
+
+def _promise(key: str, mark: Mapping[str, int]) -> list[tuple[Any, ...]]:
+    """The commands that make the hash say so."""
+    gone = [field for field, value in mark.items() if value == GONE]
+    said = [part for field, value in mark.items() if value != GONE for part in (field, value)]
+    raising = [("EVAL", RAISE, 1, key, *said)] if said else []
+    return [*raising, ("HDEL", key, *gone)] if gone else raising
 
 
 def _pairs(answer: Any) -> dict[bytes, Any]:

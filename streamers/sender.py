@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import structlog
 
 from streamers.backlog import Backlog, portion_of
-from streamers.bus_link import BusLink, BusUnavailable, Parcel, order_of
+from streamers.bus_link import PARCEL_OVERHEAD, BusLink, BusUnavailable, Parcel, order_of
 from streamers.spool import keep
 from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.holdings import Held
+from trade_platform.domain.defences import Defence
 
 HISTORY_SECONDS = 3.0
 HISTORY_BYTES = 4 * 1024 * 1024
@@ -31,6 +33,7 @@ class History:
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.high_water = 0
         self._sent: deque[tuple[str, float, Parcel]] = deque()
 
     def note(self, identities: Iterable[str], parcels: Iterable[Parcel], now: float) -> None:
@@ -40,6 +43,7 @@ class History:
             self.bytes += parcel.size
         while self.bytes > HISTORY_BYTES or self._sent[0][1] < now - HISTORY_SECONDS:
             self.bytes -= self._sent.popleft()[2].size
+        self.high_water = max(self.high_water, self.bytes)
 
     @property
     def ranges(self) -> dict[str, tuple[str, str]]:
@@ -68,7 +72,9 @@ class History:
 class Sender:
     """The task between the backlog and Redis."""
 
-    def __init__(self, link: BusLink, backlog: Backlog, clock: Clock) -> None:
+    def __init__(
+        self, link: BusLink, backlog: Backlog, clock: Clock, *, without: frozenset[Defence] = frozenset()
+    ) -> None:
         self.away = ""
         """Why Redis does not take anything, in a sentence; empty while it does."""
         self.in_flight = False
@@ -80,6 +86,7 @@ class Sender:
         self._link = link
         self._backlog = backlog
         self._clock = clock
+        self._without = without
         self._again: deque[Parcel] = deque()
         """What Redis lost, oldest first."""
         self._work = asyncio.Event()
@@ -107,20 +114,33 @@ class Sender:
             self._backlog.spool.close()
             await self._link.close()
 
+    async def step(self, acquaint: Callable[[BusLink], Awaitable[None]]) -> bool:
+        """One round trip, after a new connection where it is needed; False where Redis takes nothing."""
+        try:
+            if not self._link.connected:
+                await self._restore(acquaint)
+            await self._send_some()
+        except BusUnavailable as error:
+            if Defence.RECONNECTION in self._without:
+                raise
+            self._note_away(str(error))
+            return False
+        return True
+
+    @property
+    def idle(self) -> bool:
+        """There is nothing to send, and nothing to ask."""
+        return self._acquainted and not self._again and not self._backlog
+
     async def _send_until_finished(self, acquaint: Callable[[BusLink], Awaitable[None]]) -> None:
         failures = 0
         while not self._finished(failures):
-            if self._acquainted and not self._again and not self._backlog:
+            if self.idle:
                 self._work.clear()
                 await self._work.wait()
-                continue
-            try:
-                if not self._link.connected:
-                    await self._restore(acquaint)
-                await self._send_some()
+            elif await self.step(acquaint):
                 failures = 0
-            except BusUnavailable as error:
-                self._note_away(str(error))
+            else:
                 await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                 failures += 1
 
@@ -138,7 +158,11 @@ class Sender:
             for _ in parcels:
                 self._again.popleft()
         elif self._backlog:
-            await self._send(self._backlog.portion())
+            parcels = self._backlog.portion()
+            if not self._backlog.portioned:  # the disk cannot be read now
+                await asyncio.sleep(RETRY_SECONDS[-1])
+                return
+            await self._send(parcels)
             self._backlog.confirm()
         else:
             return
@@ -149,7 +173,7 @@ class Sender:
             return
         self.in_flight = True
         try:
-            identities = await self._link.send(parcels, self._clock.market())
+            identities = await self._link.send(parcels)
         finally:
             self.in_flight = False
         if self.away:
@@ -166,12 +190,19 @@ class Sender:
             self._acquainted = True
         else:
             self.on_return()
+        if Defence.RESEND in self._without:
+            return
         ranges = self.history.ranges.items()
         held = {stream: await self._link.held(stream, *between) for stream, between in ranges}
         lost = self.history.take_lost(held)
         if lost:
             log.warning("Redis lost entries that it had confirmed: they are sent again.", entries=len(lost))
             self._again.extendleft(reversed(lost))
+
+    def holdings(self) -> Iterator[Held]:
+        """The last seconds, and what is to be said again of them."""
+        yield Held("sent_again_parcels", len(self._again), HISTORY_BYTES // PARCEL_OVERHEAD)
+        yield Held("history_bytes", self.history.bytes, HISTORY_BYTES, self.history.high_water)
 
     def _note_away(self, sentence: str) -> None:
         if not self.away:

@@ -6,10 +6,18 @@ is being re-read holds the promise back, so that a process that dies meanwhile f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
+from streamers.bus_link import GONE
+from trade_platform.adapters.holdings import Held
 from trade_platform.domain.model import Channel, Trade, TradeFlag
 from trade_platform.exchanges.session import Missing
+
+ABSENT_LISTS = 3
+MOST_FIELDS = 100_000
+"""Several times what any exchange lists; ``retire`` lets go of what has ended."""
+MOST_HOLDS = 100_000
 
 _AGGREGATE = int(TradeFlag.AGGREGATE)
 
@@ -35,11 +43,18 @@ class Sequences:
         self._begun: dict[str, int] = {}
         """Where ``begin_at`` made us count from, until Redis tells what it knows."""
         self._fields: dict[tuple[str, int], str] = {}
+        self._gone: set[str] = set()
+        """Given up, and still in the hash."""
+        self._absent: dict[str, int] = {}
+        """How many lists in a row left out the symbol."""
 
     def learn(self, stored: Mapping[str, int]) -> list[Missing]:
         """What an earlier process handed over; the answer is what this one began too late for."""
         missing: list[Missing] = []
         for field, last in stored.items():
+            if last == GONE:
+                self.forget(field)
+                continue
             begun = self._begun.pop(field, None)
             self.seen[field] = max(last, self.seen.get(field, last))
             if begun is not None and begun > last:
@@ -86,17 +101,21 @@ class Sequences:
 
     @property
     def owing(self) -> bool:
-        return bool(self._owed)
+        return bool(self._owed or self._gone)
 
     def owed(self) -> dict[str, int]:
         """Promises that no trade carries: holes that were filled, beginnings."""
         promises = {field: self._promise(field) for field in self._owed if field in self.seen}
+        promises |= dict.fromkeys(self._gone - self.seen.keys(), GONE)
         self._owed.clear()
+        self._gone.clear()
         return promises
 
-    def owe(self, promises: Iterable[str]) -> None:
+    def owe(self, promises: Mapping[str, int]) -> None:
         """These could not be sent: with the next."""
-        self._owed.update(promises)
+        gone = {field for field, last in promises.items() if last == GONE}
+        self._gone |= gone
+        self._owed.update(promises.keys() - gone)
 
     def begin_at(self, symbol: str, channel: Channel, newest: int) -> Missing | None:
         """Count from here. Where a trade was faster: what lies between, if anything does."""
@@ -123,6 +142,22 @@ class Sequences:
         self._begun.pop(field, None)
         self._expected.discard(field)
         self._owed.discard(field)
+        self._absent.pop(field, None)
+        for aggregate in (0, _AGGREGATE):
+            self._fields.pop((field.rpartition("|")[0], aggregate), None)
+        self._gone.add(field)
+
+    def retire(self, listed: AbstractSet[str]) -> None:
+        """The exchange lists these symbols; what several lists in a row left out has ended for good."""
+        absent = {field for field in self.seen if field.rpartition("|")[0] not in listed}
+        self._absent = {field: self._absent.get(field, 0) + 1 for field in absent - self._holds.keys()}
+        for field in [field for field, times in self._absent.items() if times >= ABSENT_LISTS]:
+            self.forget(field)
+
+    def holdings(self) -> Iterator[Held]:
+        """By symbol: bounded by what the exchange lists."""
+        yield Held("sequence_fields", len(self.seen), MOST_FIELDS)
+        yield Held("sequence_holds", self.holding, MOST_HOLDS)
 
     def narrow(self, missing: Missing) -> Missing | None:
         """Without what another connection delivered, or asked for, in the meantime."""
@@ -168,6 +203,6 @@ class Sequences:
 
     def _name(self, key: tuple[str, int]) -> str:
         symbol, aggregate = key
-        field = field_of(symbol, Channel.AGGREGATE_TRADE if aggregate else Channel.TRADE)
-        self._fields[key] = field
-        return field
+        return self._fields.setdefault(
+            key, field_of(symbol, Channel.AGGREGATE_TRADE if aggregate else Channel.TRADE)
+        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
+from trade_platform.adapters.holdings import Held
 from trade_platform.domain.model import (
     Candle,
     Channel,
@@ -17,6 +18,23 @@ from trade_platform.domain.model import (
     Trade,
     TradeFlag,
 )
+from trade_platform.exchanges.session import Missing
+
+MOST_GAPS = 50_000
+
+
+def spans_of(trades: Iterable[Trade]) -> list[Missing]:
+    """From the first to the last number of each symbol."""
+    spans: dict[tuple[str, Channel], tuple[int, int]] = {}
+    for trade in trades:
+        key = trade.symbol, _channel_of(trade)
+        first, last = spans.get(key, (trade.sequence, trade.sequence))
+        spans[key] = min(first, trade.sequence), max(last, trade.sequence)
+    return [Missing(symbol, channel, *span) for (symbol, channel), span in spans.items()]
+
+
+def _channel_of(trade: Trade) -> Channel:
+    return Channel.AGGREGATE_TRADE if trade.flags & TradeFlag.AGGREGATE else Channel.TRADE
 
 
 class Shed:
@@ -24,7 +42,7 @@ class Shed:
 
     def __init__(self) -> None:
         self.records = 0
-        self._gaps: dict[tuple[str, Channel], Gap] = {}
+        self._gaps: dict[tuple[str | None, Channel], Gap] = {}
 
     def __bool__(self) -> bool:
         return bool(self._gaps)
@@ -35,9 +53,7 @@ class Shed:
         for record in batch:
             match record:
                 case Trade():
-                    aggregate = record.flags & TradeFlag.AGGREGATE
-                    channel = Channel.AGGREGATE_TRADE if aggregate else Channel.TRADE
-                    self._widen(record.symbol, channel, record.receive_time, record.sequence)
+                    self._widen(record.symbol, _channel_of(record), record.receive_time, record.sequence)
                 case Candle():
                     self._widen(record.symbol, Channel.CANDLE, record.receive_time)
                 case Number():
@@ -47,13 +63,19 @@ class Shed:
                 case _:
                     pass  # instruments are read again every hour
 
+    def holdings(self) -> Iterator[Held]:
+        """Gaps that are to be told."""
+        yield Held("shed_gaps", len(self._gaps), MOST_GAPS)
+
     def take(self) -> list[Gap]:
         """The Gaps so far; counting starts anew."""
         gaps = list(self._gaps.values())
         self._gaps.clear()
         return gaps
 
-    def _widen(self, symbol: str, channel: Channel, at: int, sequence: int | None = None) -> None:
+    def _widen(self, symbol: str | None, channel: Channel, at: int, sequence: int | None = None) -> None:
+        if (symbol, channel) not in self._gaps and len(self._gaps) >= MOST_GAPS:
+            symbol, sequence = None, None  # too many to name each: all of the channel
         gap = self._gaps.get((symbol, channel))
         if gap is None:
             gap = Gap(

@@ -14,6 +14,7 @@ which readers recognise by ``n``. A segment that the disk does not give back is 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -21,7 +22,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import structlog
 
@@ -30,6 +31,12 @@ FRAME = struct.Struct("<II")
 MAXIMUM_PAYLOAD = 64 * 1024 * 1024
 FIRST_SEGMENT = 1000
 """Number of an empty spool's first segment; those below are for what is put in front."""
+
+PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+"""Complaints that say nothing of the segment itself."""
+
+Mark: TypeAlias = tuple[int, int]
+"""(how many segments to leave behind, offset after the frame)."""
 
 log = structlog.get_logger()
 
@@ -73,8 +80,9 @@ class Spool:
         """Descriptors of ended segments that the disk was not yet asked to keep."""
         self._confirmed = 0
         """Offset in the first segment up to which everything was confirmed."""
-        self._peeked: deque[tuple[int, int]] = deque()
-        """(how many segments to leave behind, offset after the frame) of what ``peek`` handed out."""
+        self._peeked: deque[Mark] = deque()
+        """The end of each payload that ``peek`` handed out."""
+        self._claimed: Mark | None = None
         self._lock: BinaryIO | None = None
         self._behind_refused = 0
         """The lowest number behind segments that could not even be set aside."""
@@ -153,12 +161,14 @@ class Spool:
         self._segments.appendleft((path, len(content)))
         self._confirmed = 0
         self._peeked.clear()
+        self._claimed = None
         self.bytes += len(content)
         return True
 
     def peek(self, limit_bytes: int) -> list[bytes]:
         """The oldest payloads that were not confirmed, at least one where there is any."""
         self._peeked.clear()
+        self._claimed = None
         payloads: list[bytes] = []
         offset, size, behind = self._confirmed, 0, 0
         while behind < len(self._segments) and size < limit_bytes:
@@ -178,11 +188,16 @@ class Spool:
             except OSError as error:
                 if payloads:
                     break  # those first; the next peek meets the error again
+                if error.errno in PASSING:
+                    self.failing = error.strerror or str(error)
+                    return []
                 self._condemn(behind, error)
                 behind -= 1
             behind, offset = behind + 1, 0
         if not payloads:  # nothing but damage was left
             self._leave(len(self._segments), 0)
+        else:
+            self._claimed = self._peeked[-1]
         return payloads
 
     def __iter__(self) -> Iterator[bytes]:
@@ -199,10 +214,27 @@ class Spool:
         """The first ``count`` payloads of the last ``peek`` are where they belong."""
         if count == 0:
             return
+        self._claimed = None
         for _ in range(count):
             behind, offset = self._peeked.popleft()
         self._peeked = deque((later - behind, end) for later, end in self._peeked)
         self._leave(behind, offset)
+
+    def claim(self) -> None:
+        """All that was appended so far is being sent from elsewhere: ``confirm_claimed`` speaks of it."""
+        self._claimed = (len(self._segments) - 1, self._written)
+
+    def confirm_claimed(self) -> None:
+        """All of the last ``peek``, or up to the ``claim``, is where it belongs."""
+        claimed, self._claimed = self._claimed, None
+        if claimed is not None:
+            self._peeked.clear()
+            self._leave(*claimed)
+
+    def clear(self) -> None:
+        """Nothing of it is needed."""
+        self._claimed = None
+        self._leave(len(self._segments), 0)
 
     def take_unsynced(self) -> list[int]:
         """Descriptors of what was written since the last call; the caller owes them ``keep``."""

@@ -18,10 +18,11 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from redis import Redis
 
 from trade_platform.adapters.embedded import Server, start_postgres, start_redis
-from trade_platform.settings import Settings
+from trade_platform.settings import variables
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CAPTURES = REPOSITORY.parent / "shared" / "captures"
@@ -30,9 +31,8 @@ REQUIRE_CAPTURES = "REQUIRE_CAPTURES" in os.environ
 
 GIVEN_DATABASE_URL = os.environ.get("DATABASE_URL", "")
 GIVEN_REDIS_URL = os.environ.get("REDIS_URL", "")
-for _name in Settings.__struct_fields__:  # whatever the developer's shell holds is not the tests' business
-    os.environ.pop(_name.upper(), None)
-    os.environ.pop(f"{_name.upper()}_FILE", None)
+for _name in variables(os.environ):  # whatever the developer's shell holds is not the tests' business
+    os.environ.pop(_name, None)
 
 UNTIMED = [hypothesis.HealthCheck.too_slow]  # no test depends on speed
 hypothesis.settings.register_profile("explore", deadline=None, suppress_health_check=UNTIMED)
@@ -87,6 +87,23 @@ def template_database(admin_url: str) -> Iterator[str]:
         migrate.upgrade(_with_path(admin_url, name))
         yield name
         run("DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture(scope="session")
+def two_databases(admin_url: str, template_database: str) -> Iterator[tuple[str, str]]:
+    """For properties: ``emptied`` makes them new for every example."""
+    names = [f"{template_database}_{which}" for which in ("one", "other")]
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+
+        def run(statement: str, *identifiers: str) -> None:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, identifiers)))
+
+        for name in names:
+            run("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template_database)
+        one, other = (make_conninfo(admin_url, dbname=name) for name in names)
+        yield one, other
+        for name in names:
+            run("DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture

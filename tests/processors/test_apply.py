@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from trade_platform.adapters.database.bars import compute_bars
 from trade_platform.adapters.database.connection import Connection, connect
 from trade_platform.adapters.database.positions import PositionMoved
 from trade_platform.adapters.database.times import moment
+from trade_platform.domain.defences import Defence
 from trade_platform.domain.model import (
     DAY,
     MICROSECONDS,
@@ -41,6 +43,7 @@ from trade_platform.domain.model import (
     Side,
     TradeFlag,
 )
+from trade_platform.processors.lane import Lane
 
 
 def test_trades_become_rows_coverage_and_a_position(feeder: Feeder, connection: Connection) -> None:
@@ -308,3 +311,17 @@ def test_mixed_minutes_without_a_running_one_count_the_aggregate_trades(
     minute = (1, NOON)
     computed = compute_bars(connection, [minute], {1: QuantityUnit.BASE}, {})
     assert computed[minute].bar.volume == 4
+
+
+@pytest.mark.parametrize("without", [Defence.REPEATS, Defence.COVERAGE])
+def test_a_rehearsal_without_a_defence_shows_what_it_was_for(
+    connection: Connection, without: Defence
+) -> None:
+    feeder = Feeder(connection)
+    feeder.apply(entry([trade(1)]))
+    feeder.lane = Lane.load(connection, STREAM, feeder.lane.today, frozenset({without}))
+    if without is Defence.REPEATS:
+        assert feeder.apply(entry([trade(1)])).repeated == 0
+    else:
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            feeder.apply(entry([trade(1)], 2))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from tests.processors.feeding import NOON, STREAM, emptied, entry, number, raw, 
 from trade_platform.adapters.bus import Entry
 from trade_platform.adapters.clock import WallClock
 from trade_platform.adapters.database.connection import Connection, connect
+from trade_platform.domain.defences import Defence
 from trade_platform.domain.model import DAY, Trade
 from trade_platform.processors.drain import Drain
 from trade_platform.processors.meters import Meters
@@ -147,3 +149,21 @@ def test_wherever_the_poison_is_all_else_is_stored(
     of = {"good": (0, 1), "poison": (1,), "broken": ()}
     assert stored == {2 * n + part for n, kind in enumerate(kinds, 1) for part in of[kind]}
     assert letters == sum(kind != "good" for kind in kinds)
+
+
+def test_without_isolation_one_record_stops_all(
+    connection: Connection, postgres_url: str, redis_url: str
+) -> None:
+    plan = Plan(
+        stream=STREAM,
+        database_url=postgres_url,
+        redis_url=redis_url,
+        process_name="test",
+        without=frozenset({Defence.ISOLATION}),
+    )
+    drain = Drain(plan, connection, WallClock(), Meters(STREAM, CollectorRegistry()))
+    add(redis_url, entry([trade(1), POISON[1]]))
+    with pytest.raises(psycopg.errors.CheckViolation):
+        drain.turn()
+    drain.close()
+    assert tables(connection)["trade"] == []

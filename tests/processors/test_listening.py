@@ -29,6 +29,13 @@ def test_what_comes_late_adds_itself_alone() -> None:
     assert listened(200, 0, 120, 130) == (120, 131)
 
 
+def test_the_last_of_a_connection_that_the_next_one_overtook_still_joins_what_it_had() -> None:
+    listening = Listening({(1, "quote"): 100})
+    listening.note((1, "quote"), 110, 110, 120)  # the successor begins
+    listening.note((1, "quote"), 0, 105, 115)  # the predecessor had not been heard to the end
+    assert list(Ranges.from_spans(listening.spans[1, "quote"])) == [(100, 121)]
+
+
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(0, 10)), max_size=20))
 def test_coverage_never_reaches_beyond_what_was_received(batches: list[tuple[int, int, int]]) -> None:
     """Nor does it claim a moment before the first record."""

@@ -1,7 +1,8 @@
 """The bus: what an entry of a Redis stream looks like, and the keys that the platform uses in Redis.
 
 An entry is a batch of records of one kind. Of what Redis ≥ 7 and Valkey have in common only
-XADD, XREAD, XRANGE, XREVRANGE, XTRIM MINID, XINFO, MULTI, HSET, HGETALL, EXPIRE, INFO and TIME are used.
+XADD, XREAD, XRANGE, XREVRANGE, XTRIM MINID, XINFO, MULTI, EVAL, HSET, HDEL, HGETALL, EXPIRE, INFO and TIME
+are used.
 """
 
 from __future__ import annotations
@@ -109,6 +110,9 @@ def market_stream(exchange: str) -> str:
     """Stream of the numbers lane of one exchange."""
     return f"market:{exchange}"
 
+
+REPAIR: Final = "repair:"
+"""How a producer's name begins that reads again: what it says proves nothing of having listened."""
 
 STATE_STREAM: Final = "state"
 """Gaps, exchange states and instrument states of all exchanges: the events lane's public part."""

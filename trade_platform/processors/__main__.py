@@ -17,6 +17,7 @@ from trade_platform.adapters import logs
 from trade_platform.adapters.bus import STATE_STREAM, market_stream
 from trade_platform.adapters.clock import clock_from_text
 from trade_platform.adapters.database.connection import WrongUrl, libpq_url
+from trade_platform.adapters.holdings import Holdings
 from trade_platform.adapters.process import (
     CannotStart,
     PortTaken,
@@ -73,6 +74,9 @@ async def _run(settings: Settings, plan: Plan) -> int:
         loop.call_soon_threadsafe(ready.set)
 
     engine = Engine(plan, clock, Meters(plan.stream, REGISTRY), get_ready)
+    Holdings(REGISTRY).add(engine.holdings)
+    if plan.without:
+        log.warning("Defences are left out: a rehearsal, never for use.", without=sorted(plan.without))
     async with await serve_health(settings.metrics_port, engine.health, REGISTRY) as server:
         work = asyncio.create_task(asyncio.to_thread(engine.run))
         stopped = asyncio.create_task(stop.wait())
@@ -118,6 +122,7 @@ def _plan(settings: Settings, stream: str) -> Plan:
         process_name=settings.process_name or f"processor-{stream.replace(':', '-')}",
         window_seconds=settings.stream_window_seconds,
         lateness=round(settings.candle_lateness_seconds * MICROSECONDS),
+        without=settings.without,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from trade_platform.adapters.bus import REPAIR
 from trade_platform.adapters.database import bars, candles, events, instruments, minutes, numbers, trades
 from trade_platform.adapters.database.connection import Connection
 from trade_platform.adapters.database.coverage import extend_time_coverage
@@ -15,6 +16,7 @@ from trade_platform.adapters.database.dead_letters import DeadLetter, write_dead
 from trade_platform.adapters.database.positions import move_position, save_producers
 from trade_platform.adapters.database.times import day_of
 from trade_platform.domain.completeness import ClosedKline
+from trade_platform.domain.defences import Defence
 from trade_platform.domain.model import (
     Candle,
     Channel,
@@ -46,6 +48,8 @@ class Applied(msgspec.Struct, frozen=True):
     """Trades and numbers that were held already."""
     repeated: int
     """Entries that came again."""
+    jumped: int
+    """Entries that never came."""
     gaps: int
     letters: Sequence[DeadLetter]
 
@@ -80,7 +84,8 @@ def apply(connection: Connection, lane: Lane, readings: Sequence[Reading], *, fo
     What is new is known when it returns; when it raises, nothing is stored and the lane is to be loaded
     anew. ``fold`` keeps the running bars up to date trade by trade: not worth its time in a backlog.
     """
-    screened = screen(lane.stream, readings, lane.producers)
+    repeats = Defence.REPEATS not in lane.without
+    screened = screen(lane.stream, readings, lane.producers, repeats=repeats)
     batches = _by_exchange(screened.accepted)
     prepare(connection, lane, batches.values())
     letters = [letter for reading in readings for letter in reading.letters]
@@ -97,12 +102,14 @@ def apply(connection: Connection, lane: Lane, readings: Sequence[Reading], *, fo
         move_position(connection, lane.stream, lane.position, readings[-1].entry_id)
     lane.position = readings[-1].entry_id
     lane.producers |= screened.progress
+    lane.shrink()
     return Applied(
         rows,
         screened.accepted,
         sum(len(one.reading.records) for one in screened.accepted),
         rows.pop("duplicate", 0),
         screened.repeated,
+        screened.jumped,
         rows["gap"],
         letters,
     )
@@ -133,7 +140,8 @@ def store(connection: Connection, lane: Lane, exchange: str, batch: Batch, *, fo
     if batch.of(Trade) or klines or changed:
         rows += _store_trades(connection, lane, exchange, batch, changed, fold=fold)
     if batch.of(Number):
-        new = numbers.write_numbers(connection, lane.metrics, _by_instrument(batch.of(Number), own))
+        fresh = lane.updates.new(connection, lane.metrics, _by_instrument(batch.of(Number), own))
+        new = numbers.write_numbers(connection, lane.metrics, fresh) if fresh else 0
         rows += Counter(number=new, duplicate=len(batch.of(Number)) - new)
     _note_listening(connection, lane, batch.accepted, own)
     if batch.of(Liquidation):
@@ -210,7 +218,10 @@ def _store_trades(
     closed, begun = set(changed), set[bars.Key]()
     rows: Counter[str] = Counter()
     if batch.of(Trade):
-        written = trades.write_trades(connection, _by_instrument(batch.of(Trade), own), lane.coverage_begun)
+        by_instrument = _by_instrument(batch.of(Trade), own)
+        lane.recall(connection, exchange, by_instrument)
+        subtract = Defence.COVERAGE not in lane.without
+        written = trades.write_trades(connection, by_instrument, lane.coverage_begun, subtract=subtract)
         rows += Counter(trade=written.rows, duplicate=written.duplicates)
         for instrument_id, new in _merged(written).items():
             touched = lane.running.add(exchange, unit_of[instrument_id], instrument_id, new, fold=fold)
@@ -250,6 +261,8 @@ def _note_listening(
     """Time coverage of what has no sequence: candles and numbers."""
     noted: list[tuple[tuple[int, str], int, int, int]] = []
     for one in accepted:
+        if one.entry.producer.startswith(REPAIR):
+            continue
         spans: dict[tuple[int, str], tuple[int, int]] = {}
         for record in one.reading.records:
             if not isinstance(record, Number | Candle):
@@ -261,8 +274,9 @@ def _note_listening(
             spans[key] = (min(low, at), max(high, at))
         noted += [(key, one.since, low, high) for key, (low, high) in spans.items()]
     if noted:
-        listening = Listening(lane.uppers(connection, (key for key, *_ in noted)))
+        listening = Listening(lane.uppers(connection, (key for key, *_ in noted)), lane.loose_ends)
         for entry in noted:
             listening.note(*entry)
         extend_time_coverage(connection, listening.spans)
         lane.listened |= listening.uppers
+        lane.loose_ends |= listening.loose_ends

@@ -7,19 +7,23 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 
+import msgspec
 import structlog
 from redis.exceptions import ResponseError
 
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.database.connection import REFUSALS, Connection, sentence
+from trade_platform.adapters.database.events import write_gaps
 from trade_platform.adapters.database.partitions import ensure_ahead
 from trade_platform.adapters.database.positions import (
     BEGINNING,
     forget_producers,
+    load_producers,
     make_durable,
     move_position,
 )
 from trade_platform.adapters.database.times import day_of
+from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.redis_reader import (
     Read,
     StreamReader,
@@ -27,6 +31,8 @@ from trade_platform.adapters.redis_reader import (
     connect_redis,
     milliseconds_of,
 )
+from trade_platform.domain.defences import Defence
+from trade_platform.domain.model import Gap, GapReason
 from trade_platform.processors.apply import Applied, apply, close_due, refresh_running
 from trade_platform.processors.isolation import isolate
 from trade_platform.processors.lane import Lane
@@ -45,6 +51,17 @@ FINISH_SECONDS: Final = 6.0
 """For a backlog at a graceful end; what is left then, the next process stores."""
 
 
+class Level(msgspec.Struct, frozen=True):
+    """Nothing more was in the stream than what is stored."""
+
+    added: int
+    """Entries that Redis ever added."""
+    taken: int
+    """Entries that we took, and those that are known never to have come."""
+    at: int
+    """Market time."""
+
+
 class Drain:
     """Everything that lives as long as the ownership of the stream."""
 
@@ -61,9 +78,9 @@ class Drain:
         self._aligned = False
         self._moved = time.monotonic()
         self._look_at = self._trim_at = self._daily_at = 0.0
-        self._known_at: tuple[int, int] | None = None
-        """(entries that Redis ever added, entries that we took) when we were level with the stream."""
-        self._taken = 0
+        self._known_at: Level | None = None
+        """When we were level with the stream."""
+        self._taken = self._jumped = 0
         self._short_of_memory = False
         self.lag_seconds = 0.0
 
@@ -78,6 +95,11 @@ class Drain:
         # Before the cache is written: a full Redis refuses that, and only trimming makes room in it.
         self._keep_house(level=not read.entries)
         self._show_latest()
+
+    def reload(self) -> None:
+        """A transaction failed and nothing of it is stored: begin again from what the database has."""
+        self.lane = self._load()
+        self._reader.position = self.lane.position
 
     def lost_redis(self) -> None:
         """Redis failed: look at it anew before reading on."""
@@ -98,7 +120,12 @@ class Drain:
         self._redis.close()
 
     def _load(self) -> Lane:
-        return Lane.load(self._connection, self._plan.stream, self._today)
+        return Lane.load(self._connection, self._plan.stream, self._today, self._plan.without)
+
+    def holdings(self) -> Iterator[Held]:
+        """All that it remembers."""
+        yield from self.lane.holdings()
+        yield from self._latest.holdings()
 
     def _today(self) -> date:
         """The later of the machine's and the market's."""
@@ -129,6 +156,7 @@ class Drain:
             self._latest.note(applied.accepted, self.lane.running)
             self._meters.count(applied)
             records += applied.records
+            self._jumped += applied.jumped
         self._meters.committed(len(readings), read.size, time.perf_counter() - started)
         self._reader.position = self.lane.position
         self._reader.pace(len(readings), read.size, records)
@@ -141,6 +169,8 @@ class Drain:
             yield apply(self._connection, self.lane, readings, fold=fold)
             return
         except REFUSALS as error:
+            if Defence.ISOLATION in self._plan.without:
+                raise
             self.lane = self._load()
             check_clock(self.lane.partitions.last(), readings)
             self._log.warning("PostgreSQL refused records; they are singled out.", reason=sentence(error))
@@ -188,7 +218,8 @@ class Drain:
         if now >= self._daily_at:
             self._daily_at = now + DAY_SECONDS
             ensure_ahead(self._connection)
-            forget_producers(self._connection, self._plan.stream)
+            if forget_producers(self._connection, self._plan.stream):
+                self.lane.producers = load_producers(self._connection, self._plan.stream)
 
     def _trim(self, *, level: bool) -> None:
         """Behind what is stored for good: a crash of PostgreSQL may take its last commits."""
@@ -211,12 +242,23 @@ class Drain:
         level = not comes_before(self.lane.position, end.last_id)
         behind = milliseconds_of(end.last_id) - milliseconds_of(self.lane.position)
         self.lag_seconds = 0.0 if level else max(behind, 0) / 1000
+        entries = end.length  # an upper bound, until we have been level once
+        taken = self._taken + self._jumped
+        if self._known_at is not None:
+            entries = end.added - self._known_at.added - (taken - self._known_at.taken)
         if level:
-            self._known_at = (end.added, self._taken)
-        if self._known_at is None:
-            entries = end.length  # an upper bound, until we have been level once
-        else:
-            entries = end.added - self._known_at[0] - (self._taken - self._known_at[1])
+            if self._known_at is not None and entries > 0:
+                self._tell_vanished(entries, self._known_at.at)
+            self._known_at = Level(end.added, taken, self._clock.market())
+            entries = 0
         self._meters.lag_seconds.set(self.lag_seconds)
         self._meters.lag_entries.set(max(entries, 0))
         self._meters.position_age.set(now - self._moved)
+
+    def _tell_vanished(self, entries: int, since: int) -> None:
+        """Somebody deleted what was not stored, and no producer's count shows it (yet)."""
+        detail = f"{entries} entries were deleted from {self._plan.stream} before they were stored"
+        self._log.error("Entries were deleted before they were stored.", entries=entries)
+        gap = Gap(None, None, GapReason.BUS, None, None, since, self._clock.market(), detail)
+        exchange = self._plan.stream.partition(":")[2]
+        self._meters.gaps.inc(write_gaps(self._connection, exchange, [gap]))

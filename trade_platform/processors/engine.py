@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Final
 
@@ -24,12 +24,16 @@ from trade_platform.adapters.database.connection import (
 from trade_platform.adapters.database.ownership import try_to_own, wait_to_own
 from trade_platform.adapters.database.positions import PositionMoved
 from trade_platform.adapters.database.revision import check_revision
+from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.metrics import Health
+from trade_platform.domain.defences import Defence
 from trade_platform.processors.drain import Drain
 from trade_platform.processors.meters import Meters
 from trade_platform.processors.outage import Outage
 from trade_platform.processors.plan import Plan
 
+RIVAL: Final = "40"
+"""Class of the SQL states that say: the same transaction, again."""
 STUCK_SECONDS: Final = 60.0
 """A loop that has not turned for so long is ill."""
 
@@ -59,7 +63,7 @@ class Engine:
                 with closing(self._connect()) as connection:
                     self._serve(connection)
             except (psycopg.Error, PositionMoved, SchemaBehind) as error:
-                if not _heals(error):
+                if not _heals(error) or Defence.RECONNECTION in self._plan.without:
                     raise
                 self._meters.outages.inc()
                 self._role = "waiting"
@@ -92,6 +96,8 @@ class Engine:
                 self._turned = time.monotonic()
                 try:
                     drain.turn()
+                except psycopg.OperationalError as error:
+                    self._again(connection, drain, error)
                 except (RedisError, OSError) as error:
                     self._meters.outages.inc()
                     drain.lost_redis()
@@ -100,10 +106,32 @@ class Engine:
                     self._redis.ends()
                     self.stopping.wait(self._wrong_clock.begins(sentence(error)))
                 else:
+                    self._database.ends()
                     self._redis.ends()
                     self._wrong_clock.ends()
             with suppress(RedisError, OSError, ClockBehind):  # a cache: what Redis does not take now, expires
                 drain.finish()
+
+    def _again(self, connection: Connection, drain: Drain, error: psycopg.OperationalError) -> None:
+        """The transaction failed and the connection stands: the stream stays ours, and it is tried again.
+
+        A rival won (deadlock, serialization): at once. The disk is full, a statement took too long: after a
+        while, and health says why. Raises the error where the connection is gone.
+        """
+        helpless = Defence.RECONNECTION in self._plan.without
+        if connection.closed or helpless or not passes_by_itself(error):
+            raise error
+        if (error.sqlstate or "").startswith(RIVAL):
+            self._log.info("A transaction gave way to another; it is repeated.", reason=sentence(error))
+        else:
+            self._meters.outages.inc()
+            self.stopping.wait(self._database.begins(sentence(error)))
+        drain.reload()
+
+    def holdings(self) -> Iterator[Held]:
+        """What the owner's work remembers; asked from another thread."""
+        if self._drain is not None:
+            yield from self._drain.holdings()
 
     def _own(self, connection: Connection) -> bool:
         """The stream is ours; False when asked to stop before it was."""

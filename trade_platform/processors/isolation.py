@@ -13,6 +13,7 @@ from typing import TypeAlias
 import psycopg
 
 from trade_platform.adapters.database.connection import REFUSALS, Connection, sentence
+from trade_platform.domain.defences import Defence
 from trade_platform.processors.apply import Batch, prepare, store
 from trade_platform.processors.lane import Lane
 from trade_platform.processors.producers import Accepted, screen
@@ -24,7 +25,9 @@ Suspect: TypeAlias = tuple[int, int]
 
 def isolate(connection: Connection, lane: Lane, readings: Sequence[Reading]) -> list[Reading]:
     """The readings without what is refused, which has become dead letters."""
-    accepted = {one.reading.entry_id for one in screen(lane.stream, readings, lane.producers).accepted}
+    repeats = Defence.REPEATS not in lane.without
+    screened = screen(lane.stream, readings, lane.producers, repeats=repeats)
+    accepted = {one.reading.entry_id for one in screened.accepted}
     suspects = [
         (index, record)
         for index, reading in enumerate(readings)
@@ -66,7 +69,7 @@ def _search(
 def _try(
     connection: Connection, lane: Lane, readings: Sequence[Reading], suspects: Sequence[Suspect]
 ) -> None:
-    trial = Lane.load(connection, lane.stream, lane.today)
+    trial = Lane.load(connection, lane.stream, lane.today, lane.without)
     chosen: dict[int, list[int]] = defaultdict(list)
     for index, record in suspects:
         chosen[index].append(record)

@@ -6,7 +6,7 @@ the last word of its instrument.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -15,9 +15,11 @@ from redis import Redis
 
 from trade_platform.adapters.bus import latest_key
 from trade_platform.adapters.database.candles import INTERVAL
+from trade_platform.adapters.holdings import Held
 from trade_platform.domain.model import Candle, Number
 from trade_platform.domain.ohlc import Bar
 from trade_platform.processors.producers import Accepted
+from trade_platform.processors.recent import Recent
 from trade_platform.processors.running import RunningMinutes
 
 EXPIRY_SECONDS: Final = 300
@@ -26,7 +28,9 @@ PACE_SECONDS: Final = 0.1
 
 REFUSED_SECONDS: Final = 1.0
 MOST_PENDING: Final = 5_000
-"""Instruments that wait to be shown while Redis refuses."""
+"""Instruments that wait to be shown: what is beyond waits for its next word."""
+MOST_SEEN: Final = 200_000
+"""Values of instruments; beyond it a late one may be shown for a moment."""
 
 Name: TypeAlias = tuple[str, str]
 """(exchange, symbol)."""
@@ -66,7 +70,9 @@ class Latest:
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._pending: dict[Name, dict[str, str]] = {}
-        self._seen: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self._seen: Recent[tuple[str, str, str], tuple[int, int]] = Recent(MOST_SEEN)
+        """How new what is shown of each value is."""
+        self._age_at = 0.0
         self._not_before = 0.0
 
     def note(self, accepted: Iterable[Accepted], running: RunningMinutes) -> None:
@@ -89,6 +95,9 @@ class Latest:
         """Write what waits, if its time has come; returns how many instruments. May raise RedisError."""
         if not (self._pending or running.changed) or (now < self._not_before and not force):
             return 0
+        if now >= self._age_at:
+            self._age_at = now + EXPIRY_SECONDS
+            self._seen.age()
         self._take_bars(running)
         pipeline: Any = self._client.pipeline(transaction=False)
         for (exchange, symbol), fields in self._pending.items():
@@ -102,10 +111,13 @@ class Latest:
         return written
 
     def put_off(self, now: float) -> None:
-        """Redis refused it (it is full): try again later, with what there is room to keep here."""
+        """Redis refused it (it is full): try again later."""
         self._not_before = now + REFUSED_SECONDS
-        for name in list(self._pending)[:-MOST_PENDING]:
-            del self._pending[name]
+
+    def holdings(self) -> Iterator[Held]:
+        """What waits to be shown, and what was."""
+        yield Held("latest_pending", len(self._pending), MOST_PENDING)
+        yield Held("latest_seen", len(self._seen), self._seen.bound)
 
     def _take_bars(self, running: RunningMinutes) -> None:
         for one in running.take_changed():
@@ -115,18 +127,20 @@ class Latest:
     def _note_number(self, exchange: str, number: Number) -> None:
         key = (exchange, number.symbol, number.metric.value)
         at = (number.event_time, number.update)
-        if self._seen.get(key, at) <= at:
-            self._seen[key] = at
+        if (self._seen.get(key) or at) <= at:
+            self._seen.put(key, at)
             self._put(exchange, number.symbol, number.metric.value, str(number.value))
 
     def _note_candle(self, exchange: str, candle: Candle) -> None:
         key = (exchange, candle.symbol, "candle")
         at = (candle.open_time, candle.event_time)
-        if candle.interval != INTERVAL or self._seen.get(key, at) > at:
+        if candle.interval != INTERVAL or (self._seen.get(key) or at) > at:
             return
-        self._seen[key] = at
+        self._seen.put(key, at)
         shown = RunningCandle.of("exchange", candle.interval, candle)
         self._put(exchange, candle.symbol, "candle", shown.text())
 
     def _put(self, exchange: str, symbol: str, field: str, value: str) -> None:
         self._pending.setdefault((exchange, symbol), {})[field] = value
+        if len(self._pending) > MOST_PENDING:
+            del self._pending[next(iter(self._pending))]

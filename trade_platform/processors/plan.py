@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from trade_platform.adapters.bus import STATE_STREAM
+from trade_platform.domain.defences import Defence
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Stored entries stay in the stream for so long."""
     lateness: int = 2_500_000
     """Market microseconds after a minute's end until its row is written unproven."""
+
+    without: frozenset[Defence] = frozenset()
+    """Defences that a rehearsal leaves out."""
 
     @property
     def synchronous_commit(self) -> str:

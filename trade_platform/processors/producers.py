@@ -30,21 +30,28 @@ class Screened(msgspec.Struct, frozen=True):
     gaps: list[tuple[str, Gap]]
     """(exchange, gap)."""
     repeated: int
+    jumped: int = 0
+    """Batches that did not come."""
 
 
-def screen(stream: str, readings: Iterable[Reading], known: dict[str, Progress]) -> Screened:
-    """Judge each entry by its producer's count; ``known`` is not changed."""
+def screen(
+    stream: str, readings: Iterable[Reading], known: dict[str, Progress], *, repeats: bool = True
+) -> Screened:
+    """Judge each entry by its producer's count; ``known`` is not changed.
+
+    Without ``repeats`` what comes again is accepted again: a rehearsal of what the count is for.
+    """
     accepted: list[Accepted] = []
     progress: dict[str, Progress] = {}
     gaps: list[tuple[str, Gap]] = []
-    repeated = 0
+    repeated = jumped = 0
     for reading in readings:
         entry = reading.entry
         if entry is None:
             continue
         before = progress.get(entry.producer) or known.get(entry.producer)
         highest = before.n if before else 0
-        if entry.n <= highest:
+        if entry.n <= highest and repeats:
             repeated += 1
             continue
         first, last = _times(reading.records, entry.since if before is None else before.seen_at)
@@ -52,9 +59,10 @@ def screen(stream: str, readings: Iterable[Reading], known: dict[str, Progress])
         if entry.n > highest + 1:
             gaps.append((entry.exchange, _jump(stream, entry, highest + 1, before, first)))
             unbroken = first
+            jumped += entry.n - highest - 1
         progress[entry.producer] = Progress(entry.n, last, unbroken)
         accepted.append(Accepted(reading, entry, max(entry.since, unbroken or 0)))
-    return Screened(accepted, progress, gaps, repeated)
+    return Screened(accepted, progress, gaps, repeated, jumped)
 
 
 def _jump(stream: str, entry: Entry, expected: int, before: Progress | None, first: int) -> Gap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,8 @@ from trade_platform.adapters.database.minutes import Newest
 from trade_platform.adapters.database.trades import channel_of
 from trade_platform.domain.model import MINUTE, Candle, Channel, QuantityUnit, Trade
 from trade_platform.domain.ohlc import Bar, bars_of, merge, minute_of
+
+MOST_RUNNING: Final = 50_000
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -49,9 +52,14 @@ class RunningMinutes:
         """(exchange, symbol) of all whose trades are recorded."""
         self.changed: set[int] = set()
         """Instruments whose bar is not what it was when last taken."""
+        self.incomplete = False
+        """Some were let go: who is not here may be in the table."""
 
     def __iter__(self) -> Iterator[tuple[int, Running]]:
         return iter(self._by_instrument.items())
+
+    def __len__(self) -> int:
+        return len(self._by_instrument)
 
     def __contains__(self, instrument_id: int) -> bool:
         return instrument_id in self._by_instrument
@@ -178,6 +186,17 @@ class RunningMinutes:
             ):
                 again.add((instrument_id, minute))
         return again, empty
+
+    def shrink(self) -> None:
+        """Let go of those that have traded least recently; the table has all of them."""
+        if len(self._by_instrument) <= MOST_RUNNING:
+            return
+        settled = [(one.minute, instrument_id) for instrument_id, one in self if one.written]
+        for _, instrument_id in sorted(settled)[: MOST_RUNNING // 10]:
+            one = self._by_instrument.pop(instrument_id)
+            self.names.discard((one.exchange, one.symbol))
+            self.changed.discard(instrument_id)
+        self.incomplete = True
 
     def _find_soonest(self) -> None:
         self._soonest = min((running.minute for _, running in self if not running.written), default=None)
