@@ -7,19 +7,24 @@ import asyncio
 import ssl
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 import uvloop
 from prometheus_client import REGISTRY
 
+from streamers.adoption import Adoption
 from streamers.bus_link import BusLink
+from streamers.predecessor import Succession, delivering
 from streamers.publisher import Publisher
 from streamers.spool import Spool, SpoolUnusable
 from streamers.supervisor import Supervisor
 from streamers.telemetry import Telemetry
 from trade_platform.adapters import logs
+from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.clock import Clock, WallClock, clock_from_text
+from trade_platform.adapters.holdings import Holdings
 from trade_platform.adapters.process import (
     CannotStart,
     PortTaken,
@@ -30,12 +35,18 @@ from trade_platform.adapters.process import (
 )
 from trade_platform.adapters.rest import RestClient
 from trade_platform.adapters.selection_file import SelectionFile
+from trade_platform.domain.defences import Defence
+from trade_platform.domain.slots import other_slot
 from trade_platform.exchanges.registry import EXCHANGES
 from trade_platform.exchanges.session import Exchange
 from trade_platform.settings import Settings, SettingsError, settings_from
 
 FLUSH_SECONDS = 4.0
 """For what is left when the process stops; the spool keeps the rest."""
+
+SPOOL_SECONDS = 15.0
+"""For the other slot to let go of our spool."""
+SPOOL_POLL_SECONDS = 0.25
 
 log = structlog.get_logger()
 
@@ -70,13 +81,30 @@ async def _run(settings: Settings, exchange: Exchange, name: str, keys: frozense
         producer=f"{name}:{WallClock().market()}",  # a replay's time may come twice
         clock=clock,
         buffer_records=settings.buffer_records,
+        without=settings.without,
     )
-    publisher.open()
+    Holdings(REGISTRY).add(publisher.holdings)
+    if settings.without:
+        log.warning("Defences are left out: a rehearsal, never for use.", without=sorted(settings.without))
+    await _open(publisher, settings.data_folder / "run" / f"{other_slot(name)}.json")
+    adoption = Adoption(
+        settings.data_folder / "spool" / other_slot(name),
+        settings.spool_megabytes << 20,
+        lambda: _bus_link(settings),
+        clock,
+    )
+    budget = Budget(
+        exchange.key,
+        exchange.limits,
+        redis_url=settings.redis_url,
+        share=settings.budget_share,
+        unlimited=Defence.BUDGETS in settings.without,
+    )
     rest = RestClient(
         rest_url or exchange.rest_url,
         name=exchange.key,
         error_of=exchange.error_of,
-        weight_per_minute=exchange.weight_per_minute,
+        budget=budget,
         ssl_context=tls,
     )
     supervisor = Supervisor(
@@ -87,22 +115,59 @@ async def _run(settings: Settings, exchange: Exchange, name: str, keys: frozense
         SelectionFile(settings.instruments_file, exchanges=keys),
         websocket_url=websocket_url or exchange.websocket_url,
         tls=tls,
+        maximum_age_seconds=settings.connection_maximum_age_seconds or None,
+        succession=_succession(settings, exchange, publisher, clock),
+        without=settings.without,
     )
     telemetry = Telemetry(supervisor, clock, REGISTRY)
     server = await serve_health(settings.metrics_port, telemetry.health)
-    async with rest, server:
+    async with budget, rest, server:
         with RunFile(settings.data_folder, name, metrics=server.url):
             log.info("The streamer is up.", exchange=exchange.key)
-            await _carry(supervisor, publisher, stop)
+            await _carry(supervisor, publisher, adoption, stop)
             log.info("The streamer has stopped.", records=publisher.sender.sent_records)
 
 
-async def _carry(supervisor: Supervisor, publisher: Publisher, stop: asyncio.Event) -> None:
-    """Both until the stop; the publisher last, when nothing comes in any more."""
+async def _carry(
+    supervisor: Supervisor, publisher: Publisher, adoption: Adoption, stop: asyncio.Event
+) -> None:
+    """All until the stop; the publisher last, when nothing comes in any more."""
     async with asyncio.TaskGroup() as group:
         group.create_task(publisher.run())
+        adopting = group.create_task(adoption.run())
         await supervisor.run(stop)
+        adopting.cancel()
         publisher.finish(FLUSH_SECONDS)
+
+
+async def _open(publisher: Publisher, other: Path) -> None:
+    """Take the spool; the process of the other slot may just be sending it. Raises SpoolUnusable."""
+    other_works = delivering(other)
+    for _ in range(round(SPOOL_SECONDS / SPOOL_POLL_SECONDS)):
+        if not other_works():
+            break
+        with suppress(SpoolUnusable):
+            publisher.open()
+            return
+        await asyncio.sleep(SPOOL_POLL_SECONDS)
+    publisher.open()
+
+
+def _succession(
+    settings: Settings, exchange: Exchange, publisher: Publisher, clock: Clock
+) -> Succession | None:
+    """Where this process is to take over from another one."""
+    if not settings.predecessor:
+        return None
+    link = _bus_link(settings)
+
+    async def ask() -> Mapping[str, int]:
+        if not link.connected:
+            await link.connect()
+        return await link.sequences(exchange.key)
+
+    run_file = settings.data_folder / "run" / f"{settings.predecessor}.json"
+    return Succession(delivering(run_file), ask, publisher, clock)
 
 
 def _bus_link(settings: Settings) -> BusLink:

@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable
 
 FIRST_SECONDS = 0.5
-FACTOR = 2.5
-CAP_SECONDS = 60.0
+FACTOR = 3.0
+CAP_SECONDS = 21.0
+REFUSED_CAP_SECONDS = 6.0
+"""Where the handshake failed, the exchange is away, and it is to be found soon when it is back."""
 HEALTHY_SECONDS = 5.0
 """A connection that delivered data and lived so long was healthy: the delay starts anew after it."""
 
@@ -16,18 +18,21 @@ class Backoff:
     """Grows with every ending, clean or not; only a connection that was healthy takes it back.
 
     An accepted connection proves nothing: a server that accepts and closes at once sees the attempts
-    at 0, 0.5, 1.8, 4.9, 12.7 and 32 seconds, and the seventh after the first minute.
+    at 0, 0.5, 2, 6.5, 20 and 41 seconds, and the seventh after the first minute.
     """
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         self._jitter = jitter
         self.failures = 0
 
-    def delay_after(self, *, delivered: bool, lived_seconds: float, at_least: float = 0.0) -> float:
+    def delay_after(
+        self, *, delivered: bool, lived_seconds: float, at_least: float = 0.0, accepted: bool = True
+    ) -> float:
         """Seconds to wait after a connection ended; jitter only lengthens it."""
         if delivered and lived_seconds >= HEALTHY_SECONDS:
             self.failures = 0
         exponent = min(self.failures, 10)
         self.failures += 1
-        delay = min(FIRST_SECONDS * FACTOR**exponent, CAP_SECONDS)
+        cap = CAP_SECONDS if accepted else REFUSED_CAP_SECONDS
+        delay = min(FIRST_SECONDS * FACTOR**exponent, cap)
         return max(delay, at_least) * (1 + 0.2 * self._jitter())

@@ -21,13 +21,15 @@ from streamers.publisher import Publisher
 from streamers.sequences import field_of
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.rest import RestClient, RestUnavailable
-from trade_platform.domain.model import Channel
+from trade_platform.domain.model import Channel, Gap, GapReason
 from trade_platform.exchanges.session import Exchange, Missing, ProtocolViolation, RestError
 
 LOOK_SECONDS = 0.1
 SETTLE_SECONDS = 2.0
 """A symbol that is known to be traded may show by itself where it stands."""
 RETRY_SECONDS = 5.0
+TRIES = 5
+"""With answers that are none, until the ledger of gaps is left to find out."""
 CONCURRENCY = 2
 POLL_SECONDS = 0.02
 
@@ -131,6 +133,7 @@ class Baselines:
 
     async def _newest(self, symbol: str, channel: Channel) -> int | None:
         """The newest sequence, 0 where there never was one, None where REST refuses to tell."""
+        asked_at, tries = self._clock.market(), 0
         while True:
             try:
                 body = await self._rest.fetch(self._exchange.last_trade_request(symbol, channel))
@@ -138,6 +141,14 @@ class Baselines:
                 return max((trade.sequence for trade in trades), default=0)
             except (RestError, RestUnavailable, ProtocolViolation) as error:
                 log.info("The newest trade cannot be read.", symbol=symbol, error=str(error))
-                if isinstance(error, RestError) and not error.retry:
+                tries += isinstance(error, ProtocolViolation)
+                if tries >= TRIES or (isinstance(error, RestError) and not error.retry):
+                    self._give_up(symbol, channel, asked_at, str(error))
                     return None
                 await asyncio.sleep(RETRY_SECONDS)
+
+    def _give_up(self, symbol: str, channel: Channel, since: int, why: str) -> None:
+        """Nobody knows where it stands: what is traded until it shows by itself may be missing."""
+        detail = f"its newest trade cannot be read: {why}"
+        now = self._clock.market()
+        self._publisher.event(Gap(symbol, channel, GapReason.RESTART, None, None, since, now, detail))

@@ -11,7 +11,9 @@ import structlog
 from streamers.publisher import Publisher
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.rest import RestClient, RestQuiet, RestUnavailable
+from trade_platform.domain.defences import Defence
 from trade_platform.domain.model import Gap, GapReason, Trade
+from trade_platform.exchanges.page import odd_rows
 from trade_platform.exchanges.session import Exchange, Missing, ProtocolViolation, RestError
 
 MAXIMUM_TRADES = 50_000
@@ -46,26 +48,33 @@ class CatchUp:
         clock: Clock,
         *,
         retry_seconds: Callable[[int], float] = lambda tries: min(0.5 * 2**tries, RETRY_CAP_SECONDS),
+        without: frozenset[Defence] = frozenset(),
     ) -> None:
         self.trades = 0
         self.given_up = 0
+        self.covered: Callable[[Hole], bool] = lambda _: False
+        """Somebody else may have handed it over, and says so, or asks again."""
         self._exchange = exchange
         self._rest = rest
         self._publisher = publisher
         self._clock = clock
         self._retry_seconds = retry_seconds
+        self._without = without
         self._holes: asyncio.Queue[Hole] = asyncio.Queue(WAITING_HOLES)
 
     @property
     def waiting(self) -> int:
         return self._holes.qsize()
 
-    def request(self, hole: Hole) -> None:
-        """Record the hole as a Gap at once, then fill it in the background."""
+    def request(self, hole: Hole, *, asked: bool = False) -> None:
+        """Record the hole as a Gap at once, then fill it in the background. ``asked``: nobody covers it."""
+        if not asked and self.covered(hole):
+            return
         missing = hole.missing
         now = self._clock.market()
         length = missing.last - missing.first + 1
         readable = length <= MAXIMUM_TRADES and not self._holes.full()
+        readable = readable and Defence.CATCH_UP not in self._without
         if readable:
             self._publisher.sequences.hold(missing)  # first: the Gap's own parcel takes the promise back
         self._publisher.event(
@@ -155,6 +164,8 @@ class CatchUp:
         request = self._exchange.trades_request(missing.symbol, missing.channel, first, missing.last)
         body = await self._rest.fetch(request)
         trades = self._exchange.parse_trades(body, missing.symbol, missing.channel, self._clock.market())
+        if odd := odd_rows(trades):
+            log.warning("Rows of an answer cannot be read.", symbol=missing.symbol, rows=odd)
         within = [trade for trade in trades if first <= trade.sequence <= missing.last]
         return sorted(within, key=lambda trade: trade.sequence)
 

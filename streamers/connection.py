@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
-import ssl
-from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import msgspec
-import structlog
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import InvalidHandshake, InvalidURI
 
-from streamers.publisher import Inlet, Publisher
+from streamers.ending import Ending, refusal
+from streamers.holder import Holder, Surroundings
+from streamers.listening import Listening
+from streamers.oddities import NOWHERE, Oddities, subscribed_as
+from streamers.outbox import Outbox
+from streamers.publisher import Inlet
 from streamers.socket import Socket, open_socket
-from trade_platform.adapters.clock import Clock
-from trade_platform.adapters.rest import RestClient, RestUnavailable
-from trade_platform.domain.model import Channel, Record
+from trade_platform.adapters.rest import RestUnavailable
+from trade_platform.domain.defences import Defence
+from trade_platform.domain.model import Channel, ExchangeState, Trade
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.session import (
     Missing,
@@ -33,53 +33,12 @@ from trade_platform.exchanges.session import (
 )
 
 TICK_SECONDS = 0.25
-ODD_SECONDS = 60.0
-ODD_MESSAGES = 20
-"""More messages than these that cannot be read, in so long, and the connection is opened anew."""
-ODD_FROM_THE_START = 5
-"""As many, and nothing else so far: this is another protocol."""
-ODD_REPORT_SECONDS = 1.0
-
-log = structlog.get_logger()
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """How a connection ended."""
-
-    reason: Reason
-    detail: str = ""
-    after_seconds: float = 0.0
-    lived_seconds: float = 0.0
-    delivered: bool = False
-
-
-class Holder(Protocol):
-    """Who holds a connection and hears of it."""
-
-    def delivering(self, connection: Connection) -> None:
-        """Its first market data came; an accepted connection and heartbeats are none."""
-
-    def rotation_wished(self, connection: Connection) -> None:
-        """The server announced its end: a successor is to be opened while this one still delivers."""
-
-    def missing(self, connection: Connection, missing: Missing) -> None:
-        """Trades were jumped over. All that came before them is sealed, none that follows."""
-
-    def odd(self, since: int, until: int, detail: str) -> None:
-        """Messages came in [since, until) that could not be read."""
-
-    def event(self, record: Record) -> None:
-        """An event passed, and was published."""
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What every connection of a process shares."""
-
-    publisher: Publisher
-    rest: RestClient
-    clock: Clock
-    tls: ssl.SSLContext | None = None
-    compression: str | None = None
+_SILENCE_OF = {
+    Reason.SESSION_SILENT: Defence.SESSION_LIVENESS,
+    Reason.CHANNEL_SILENT: Defence.CHANNEL_LIVENESS,
+    Reason.NEVER_DELIVERED: Defence.CHANNEL_LIVENESS,
+}
+"""Which defence it is that ends a connection so."""
 
 
 class Connection:
@@ -104,26 +63,25 @@ class Connection:
         self._buffers = self._inlet.buffers
         self._socket: Socket | None = None
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        self._outbox: asyncio.Queue[str] = asyncio.Queue()
+        self._outbox = Outbox(around.budget)
+        self._listening = Listening(around.clock.monotonic())
         self._errands: asyncio.TaskGroup | None = None
         self._questions: set[asyncio.Task[None]] = set()
         self._changed: Sequence[Wanted] | None = None
         """A selection that came before the socket was open."""
-        self.violations = 0
-        """Messages that could not be read."""
-        self._odd_times: deque[float] = deque(maxlen=ODD_MESSAGES + 1)
-        self._odd: tuple[int, int, str] | None = None
-        """Since, until and the last complaint, not told yet."""
-        self._odd_told = -math.inf
+        self._oddities = Oddities(holder.odd)
 
     async def run(self) -> Ending:
         """Open, carry on until the end, close. Never raises on what a network or an exchange does."""
         try:
             self._socket = await open_socket(
-                self._url, tls=self._around.tls, compression=self._around.compression
+                self._url,
+                tls=self._around.tls,
+                compression=self._around.compression,
+                guarded=Defence.TRANSPORT_LIVENESS not in self._around.without,
             )
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, EOFError) as error:
-            return _refusal(error, self._url)
+            return refusal(error, self._url)
         self._inlet = self._around.publisher.inlet()
         self._buffers = self._inlet.buffers
         began = self._around.clock.monotonic()
@@ -134,7 +92,7 @@ class Connection:
             self.open = False
             await self._socket.close()  # what is in flight is still read until the other side agrees
             self._note_data()
-            self._tell_odd(math.inf)
+            self._oddities.report(math.inf)
             self.bytes = self._socket.bytes
             self._around.publisher.remove(self._inlet)
         return msgspec.structs.replace(
@@ -156,7 +114,7 @@ class Connection:
             self._changed = wanted
             return
         before = set(self.session.subscriptions)
-        outputs = self.session.change(wanted, self._around.clock.monotonic())
+        outputs = self.session.change(wanted, self._now())
         if before != set(self.session.subscriptions):
             self._around.publisher.seal()
             self._inlet.since = 0  # a channel that comes back must not join what it was before
@@ -167,14 +125,24 @@ class Connection:
         """Market time of its first data; 0 before."""
         return self._inlet.since
 
+    @property
+    def violations(self) -> int:
+        """Messages that could not be read."""
+        return self._oddities.count
+
+    def _now(self) -> float:
+        """The session's time."""
+        return self._listening.time(self._around.clock.monotonic())
+
     async def _carry(self) -> Ending:
         assert self._socket is not None
         async with asyncio.TaskGroup() as self._errands:
             tasks = [
                 self._errands.create_task(work)
-                for work in (self._send_all(), self._tick(), self._watch_transport())
+                for work in (self._outbox.run(self._socket), self._tick(), self._watch_transport())
             ]
-            self.perform(self.session.opened(self._around.clock.monotonic()))
+            self._listening = Listening(self._around.clock.monotonic())
+            self.perform(self.session.opened(self._now()))
             if self._changed is not None:
                 self.change(self._changed)
             self._socket.start(self._received, self._chunk_ended, self._around.clock.market)
@@ -190,7 +158,7 @@ class Connection:
         try:
             outputs = self.session.receive(message, self._socket.receive_time)
         except ProtocolViolation as error:
-            self._note_odd(str(error))
+            self._note_odd(error, message)
             return
         buffers = self._buffers
         for output in outputs:
@@ -200,22 +168,16 @@ class Connection:
             else:
                 buffer.append(output)  # type: ignore[arg-type]
 
-    def _note_odd(self, error: str) -> None:
+    def _note_odd(self, violation: ProtocolViolation, message: bytes) -> None:
         """One message that cannot be read must not cost the many others that can."""
         assert self._socket is not None
+        error, wanted = str(violation), violation.wanted
+        wanted = wanted or subscribed_as(message, self.session.subscriptions)
+        place = NOWHERE if wanted is None else (wanted.symbol or None, wanted.channel)
         now, at = self._around.clock.monotonic(), self._socket.receive_time
-        self.violations += 1
-        self._odd_times.append(now)
-        self._odd = (self._odd[0] if self._odd is not None else at, at + 1, error)
-        self._tell_odd(now)
-        many = len(self._odd_times) > ODD_MESSAGES and now - self._odd_times[0] <= ODD_SECONDS
-        if many or self.violations == self.messages == ODD_FROM_THE_START:
+        self._oddities.note(error, at, now, place)
+        if self._oddities.too_many(self.messages) or Defence.TOLERANCE in self._around.without:
             self.end(Reason.PROTOCOL, error)
-
-    def _tell_odd(self, now: float) -> None:
-        if self._odd is not None and now - self._odd_told >= ODD_REPORT_SECONDS:
-            odd, self._odd, self._odd_told = self._odd, None, now
-            self._holder.odd(*odd)
 
     def _chunk_ended(self) -> bool:
         publisher = self._around.publisher
@@ -228,6 +190,12 @@ class Connection:
         assert self._socket is not None
         if any(self._buffers.values()):
             self.last_data_time = self._socket.receive_time
+            if trades := self._buffers[Trade]:
+                self._around.skew.note(
+                    trades[-1].event_time,  # type: ignore[union-attr]
+                    self.last_data_time,
+                    self._around.clock.monotonic(),
+                )
             if not self._inlet.since:
                 self._inlet.since = self._socket.receive_time
             if not self.delivered:
@@ -247,7 +215,7 @@ class Connection:
     def _perform(self, output: Output) -> None:
         match output:
             case Send():
-                self._outbox.put_nowait(output.text)
+                self._outbox.put(output)
             case Missing():
                 self._around.publisher.seal()
                 self._holder.missing(self, output)
@@ -259,7 +227,10 @@ class Connection:
             case Reconnect(reason=Reason.SHUTDOWN):
                 self._holder.rotation_wished(self)
             case Reconnect():
-                self.end(output.reason, output.detail, output.after_seconds)
+                if _SILENCE_OF.get(output.reason) not in self._around.without:
+                    self.end(output.reason, output.detail, output.after_seconds)
+            case ExchangeState():
+                self._holder.event(output)
             case _:
                 self._around.publisher.event(output)
                 self._holder.event(output)
@@ -272,49 +243,30 @@ class Connection:
             outputs = rest.failed(str(error)) if rest.failed is not None else ()
         self.perform(outputs)
 
-    async def _send_all(self) -> None:
-        assert self._socket is not None
-        while True:
-            text = await self._outbox.get()
-            try:
-                await self._socket.send(text)
-            except ConnectionClosed:
-                return  # _watch_transport says so
-
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             assert self._socket is not None
             self.bytes = self._socket.bytes
             now = self._around.clock.monotonic()
-            self._tell_odd(now)
-            self.perform(self.session.due(now))
+            self._oddities.report(now)
+            listening = not self._around.publisher.blocked
+            stood_still = self._listening.deaf_seconds
+            session_now = self._listening.tick(now, listening=listening)
+            self._watch_peer(listening=self._listening.deaf_seconds == stood_still)
+            if listening:
+                self.perform(self.session.due(session_now))
+
+    def _watch_peer(self, *, listening: bool) -> None:
+        assert self._socket is not None
+        if Defence.TRANSPORT_LIVENESS in self._around.without:
+            return
+        if not self._socket.alive(listening=listening) and not self._ending.done():
+            self.end(Reason.TRANSPORT_SILENT, "no answer to pings")
+            self._socket.abort()
 
     async def _watch_transport(self) -> None:
         assert self._socket is not None
         await self._socket.wait_closed()
-        protocol: Any = self._socket.protocol
-        if (
-            protocol.close_rcvd is None
-            and protocol.close_sent is not None
-            and protocol.close_sent.code == 1011
-        ):
-            self.end(Reason.TRANSPORT_SILENT, "no answer to pings")
-        else:
-            code, why = self._socket.close_code, self._socket.close_reason
-            self.end(Reason.CLOSED, f"close code {code}{f' ({why})' if why else ''}")
-
-
-def _refusal(error: Exception, url: str) -> Ending:
-    host = url.split("/", 3)[2]
-    if isinstance(error, InvalidStatus):
-        status = error.response.status_code
-        after = error.response.headers.get("Retry-After", "")
-        reason = {418: Reason.RATE_LIMITED, 429: Reason.RATE_LIMITED, 503: Reason.MAINTENANCE}.get(
-            status, Reason.UNREACHABLE
-        )
-        return Ending(reason, f"{host} answered HTTP {status}", float(after) if after.isdecimal() else 0.0)
-    if isinstance(error, TimeoutError):
-        return Ending(Reason.UNREACHABLE, f"{host} did not answer in time")
-    why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-    return Ending(Reason.UNREACHABLE, f"{host} cannot be reached: {why}")
+        code, why = self._socket.close_code, self._socket.close_reason
+        self.end(Reason.CLOSED, f"close code {code}{f' ({why})' if why else ''}")

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 import structlog
 
+from streamers.approach import Approach
 from streamers.backoff import Backoff
+from streamers.breaker import Breaker
 from streamers.catch_up import CatchUp, Hole
-from streamers.connection import Connection, Ending, Holder
+from streamers.connection import Connection
+from streamers.ending import Ending
+from streamers.holder import Holder
+from streamers.interruption import Interruption, channels_of
+from streamers.oddities import Oddity
 from streamers.publisher import Publisher
+from streamers.rotation import Rotation
+from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.clock import Clock
-from trade_platform.domain.model import Gap, GapReason, Record
+from trade_platform.domain.defences import Defence
+from trade_platform.domain.model import Channel, Gap, GapReason, Record
 from trade_platform.exchanges.session import ConnectionPlan, Missing, Reason
 
 SUCCESSION_SECONDS = 30.0
 """How long a successor may take until all of its channels are live."""
 LIVE_CHECK_SECONDS = 0.1
-RETRY_ROTATION_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -32,11 +39,18 @@ class FeedContext(msgspec.Struct, frozen=True):
     publisher: Publisher
     catch_up: CatchUp
     clock: Clock
+    budget: Budget
+    breaker: Breaker
     make: Callable[[ConnectionPlan, Holder], Connection]
+    channels: Callable[[ConnectionPlan], Mapping[str, Channel]]
+    """Per symbol of a plan the channel whose sequence proves completeness."""
     maximum_age_seconds: float | None
     on_event: Callable[[Record], None]
-    on_change: Callable[[], None]
-    """A feed came up or went down."""
+    on_change: Callable[[Feed, Ending | None], None]
+    """A feed came up, or went down with an ending."""
+    relieved: Callable[[], bool] = lambda: False
+    """Another process delivers the same until we do."""
+    without: frozenset[Defence] = frozenset()
 
 
 class Feed:
@@ -61,14 +75,24 @@ class Feed:
         self.down_reason = "connecting"
         """Why it delivers nothing; empty while it does."""
         self._context = context
-        self._backoff = backoff or Backoff()
+        self._approach = Approach(
+            plan.name,
+            context.breaker,
+            context.budget,
+            context.clock,
+            backoff=backoff,
+            without=context.without,
+        )
+        self._rotation = Rotation(context.maximum_age_seconds)
         self._stopping = False
-        self._rotate = False
         self._wake = asyncio.Event()
-        self._silent_since = context.publisher.last_flush if restart else 0
-        """Market time of the last data before the present break; 0 where there was none."""
-        self._interruption: tuple[GapReason, str] | None = (GapReason.RESTART, "process started")
+        self._interruption = Interruption(plan.name, context.publisher.last_flush if restart else 0)
         self._tasks: set[asyncio.Task[Ending]] = set()
+
+    @property
+    def live(self) -> bool:
+        """Every subscription delivers, or is known to be quiet."""
+        return self.current is not None and self.current.open and self.current.session.live
 
     # --- what the supervisor calls ---
 
@@ -79,7 +103,8 @@ class Feed:
 
     def rotate(self) -> None:
         """Replace the connection, without a break."""
-        self._rotate = True
+        if Defence.ROTATION not in self._context.without:
+            self._rotation.wish()
         self._wake.set()
 
     def hurry(self) -> None:
@@ -91,20 +116,18 @@ class Feed:
         self.plan = plan
         if self.current is not None:
             self.current.change(plan.wanted)
+            self.current.unverified = dict(self._context.channels(plan))
 
     # --- what the connection calls ---
 
     def delivering(self, connection: Connection) -> None:
-        """First data: the break is over, and what it was is a record."""
+        """First data: the break is over, and what it was are records."""
         self.down_reason = ""
-        if self._interruption is not None:
-            reason, detail = self._interruption
-            self._interruption = None
-            if 0 < self._silent_since < connection.since:
-                since, until = self._silent_since, connection.since
-                detail = f"{self.plan.name}: {detail}"
-                self._context.publisher.event(Gap(None, None, reason, None, None, since, until, detail))
-        self._context.on_change()
+        self._approach.delivers()
+        if self._interruption.of_a_restart and self._context.relieved():
+            self._interruption.relieve()
+        self._tell(self._interruption.over(connection.since, self.plan.wanted))
+        self._context.on_change(self, None)
 
     def rotation_wished(self, connection: Connection) -> None:
         """The server is about to close this one."""
@@ -122,13 +145,17 @@ class Feed:
         elif self.attempts == 1:
             reason, since = GapReason.RESTART, publisher.last_flush
         else:
-            reason, since = GapReason.DISCONNECT, self._silent_since
+            reason, since = GapReason.DISCONNECT, self._interruption.since
         self._context.catch_up.request(Hole(rest, reason, since, self.plan.name))
 
-    def odd(self, since: int, until: int, detail: str) -> None:
+    def odd(self, oddities: Sequence[Oddity]) -> None:
         """What cannot be read is a gap, and not the end of all the other channels."""
-        detail = f"{self.plan.name}: {detail}"
-        self._context.publisher.event(Gap(None, None, GapReason.DECODE, None, None, since, until, detail))
+        for one in oddities:
+            detail = f"{self.plan.name}: {one.detail}"
+            for channel in [one.channel] if one.channel is not None else channels_of(self.plan.wanted):
+                self._tell(
+                    [Gap(one.symbol, channel, GapReason.DECODE, None, None, one.since, one.until, detail)]
+                )
 
     def event(self, record: Record) -> None:
         self._context.on_event(record)
@@ -140,52 +167,75 @@ class Feed:
         try:
             await self._live()
         finally:
+            self._approach.forget()
             for task in self._tasks:
                 task.cancel()
 
     async def _live(self) -> None:
         while not self._stopping:
-            ending = await self._stay_connected()
-            self._note(ending)
+            await self._approach.turn(lambda seconds: self._wait(None, seconds), lambda: self._stopping)
             if self._stopping:
+                break
+            ending = await self._stay_connected()
+            if self._stopping and ending.delivered:
+                self._note(ending)
                 return
-            delay = self._backoff.delay_after(
-                delivered=ending.delivered,
-                lived_seconds=ending.lived_seconds,
-                at_least=ending.after_seconds,
-            )
-            await self._wait(None, delay)
+            pause = self._note(ending)
+            await self._approach.heed(ending)
+            if not self._stopping:
+                await self._wait(None, pause)
+        # Down when we stop: whoever comes after us, or is there already, does not know since when.
+        if not self._interruption.of_a_restart:
+            self._tell(self._interruption.over(self._context.clock.market(), self.plan.wanted))
 
     async def _stay_connected(self) -> Ending:
         """Open, and go from successor to successor, until an end without one."""
         self._wake.clear()
-        self._rotate = False
+        clock, rotation = self._context.clock, self._rotation
         connection, task = self._begin()
         self.current = connection
-        rotate_at = self._rotation_time()
+        rotation.begin(clock.monotonic())
         while True:
-            await self._wait(task, max(0.0, rotate_at - self._context.clock.monotonic()))
+            await self._wait(task, rotation.seconds(clock.monotonic()))
             if task.done():
                 return task.result()
             if self._stopping:
                 connection.end(Reason.STOPPED)
                 return await task
-            if not self._rotate and self._context.clock.monotonic() < rotate_at:
+            if not rotation.due(clock.monotonic()):
                 continue
-            self._rotate = False
+            if Defence.ROTATION in self._context.without:
+                connection.end(Reason.ROTATION, "without a successor")
+                return await task
             succession = await self._succeed()
             if succession is None:
-                rotate_at = self._context.clock.monotonic() + RETRY_ROTATION_SECONDS
+                rotation.failed(clock.monotonic())
                 continue
-            connection.end(Reason.ROTATION)
-            old, (connection, task) = task, succession
-            self.current = connection
-            connection.change(self.plan.wanted)  # it may have changed since the successor was made
-            self._note_counts(await old)
-            rotate_at = self._rotation_time()
+            before, task_before, (connection, task) = connection, task, succession
+            await self._hand_over(before, task_before, connection)
+            rotation.begin(clock.monotonic())
+
+    async def _hand_over(self, old: Connection, ending: asyncio.Task[Ending], new: Connection) -> None:
+        """The successor delivers: end the one before it, if it has not ended by itself."""
+        broken = ending.done()
+        old.end(Reason.ROTATION)
+        self.current = new
+        new.change(self.plan.wanted)  # it may have changed since the successor was made
+        new.unverified = {
+            symbol: channel
+            for symbol, channel in self._context.channels(self.plan).items()
+            if symbol in new.unverified or symbol not in new.expected
+        }
+        ended = await ending
+        self._note_counts(ended)
+        if broken:  # not all channels of the successor were live by then
+            self._interruption.begin(ended, old.last_data_time)
+            self._tell(self._interruption.over(self._context.clock.market(), self.plan.wanted))
 
     async def _succeed(self) -> tuple[Connection, asyncio.Task[Ending]] | None:
         """A second connection whose channels are all live; None where it could not be had."""
+        if not await self._approach.admits():
+            return None
         connection, task = self._begin()
         deadline = self._context.clock.monotonic() + SUCCESSION_SECONDS
         while not task.done() and not self._stopping:
@@ -219,30 +269,28 @@ class Feed:
             self.messages += connection.messages
             self.bytes += connection.bytes
 
-    def _rotation_time(self) -> float:
-        """A little early, and not all at the same time."""
-        age = self._context.maximum_age_seconds
-        return self._context.clock.monotonic() + (math.inf if age is None else age * random.uniform(0.9, 1.0))  # noqa: S311
-
-    def _note(self, ending: Ending) -> None:
+    def _note(self, ending: Ending) -> float:
+        """What the ending means; the pause that follows from it."""
         last = self.current.last_data_time if self.current is not None else 0
         self.current = None
         self._note_counts(ending)
-        if last:
-            self._silent_since = last
-        if self._interruption is None or last:
-            self._interruption = (GapReason.DISCONNECT, f"{ending.reason} {ending.detail}".strip())
-        sentence = f"{self.plan.name}: {ending.reason}" + (f" ({ending.detail})" if ending.detail else "")
+        self._interruption.begin(ending, last)
+        sentence = f"{self.plan.name}: {ending.sentence}"
         if ending.reason is not Reason.STOPPED and self.down_reason != sentence:
             log.warning("A connection ended; trying again with growing pauses.", ending=sentence)
         self.down_reason = sentence
-        self._context.on_change()
+        self._context.on_change(self, ending)
+        return self._approach.pause_after(ending)
 
     def _note_counts(self, ending: Ending) -> None:
         self.endings[ending.reason] = self.endings.get(ending.reason, 0) + 1
         if ending.reason is Reason.ROTATION:
             lived = round(ending.lived_seconds)
             log.info("A connection was replaced.", connection=self.plan.name, lived_seconds=lived)
+
+    def _tell(self, gaps: Iterable[Gap]) -> None:
+        for gap in gaps:
+            self._context.publisher.event(gap)
 
     async def _wait(self, task: asyncio.Task[Ending] | None, seconds: float) -> None:
         """For the connection's end, a wish of the supervisor's, or the time."""

@@ -8,17 +8,21 @@ as the holder wishes: then TCP holds the exchange back.
 
 from __future__ import annotations
 
+import socket as sockets
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Opcode
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 
 OPEN_SECONDS = 10.0
 PING_SECONDS = 8.0
-"""Between pings, and for a pong: a half-open connection is noticed after twice this at the latest."""
+"""Of silence until a ping, and for anything to come after it: a half-open connection is noticed after twice
+this. Where data come no ping is needed; Binance counts pings as messages."""
+UNACKNOWLEDGED_SECONDS = 10.0
+"""The kernel ends a connection whose peer acknowledges nothing that was sent for so long."""
 CLOSE_SECONDS = 2.0
 MAXIMUM_MESSAGE = 16 * 1024 * 1024
 CHUNK_BYTES = 32 * 1024
@@ -44,6 +48,8 @@ class Socket(ClientConnection):
         self._fragments: list[bytes] = []
         self._started = False
         self._ended = False
+        self._heard_at = self.loop.time()
+        self._pinged = False
 
     def start(
         self, received: Callable[[bytes], None], chunk_ended: Callable[[], bool], market: Callable[[], int]
@@ -60,6 +66,7 @@ class Socket(ClientConnection):
     def data_received(self, data: bytes) -> None:
         """A chunk from the transport."""
         self.receive_time = self._market()
+        self._heard_at, self._pinged = self.loop.time(), False
         self.bytes += len(data)
         super().data_received(data)
         if self._started:
@@ -89,6 +96,25 @@ class Socket(ClientConnection):
         else:
             super().process_event(event)
 
+    def alive(self, *, listening: bool = True) -> bool:
+        """Has anything been heard of the peer, be it the answer to a ping? Asked often; pings by itself.
+
+        A ping is written without waiting for room: what the peer does not take must not hide that it is gone.
+        While we do not listen nothing can be heard, and nothing follows from that.
+        """
+        if not listening:
+            self._heard_at, self._pinged = self.loop.time(), False
+        silent = self.loop.time() - self._heard_at
+        if silent > PING_SECONDS and not self._pinged and self.protocol.state is State.OPEN:
+            self._pinged = True
+            self.protocol.send_ping(b"")
+            self.send_data()
+        return silent <= 2 * PING_SECONDS
+
+    def abort(self) -> None:
+        """Nobody is there to say goodbye to."""
+        self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         self._ended = True
@@ -104,11 +130,16 @@ class Socket(ClientConnection):
 
 
 async def open_socket(
-    url: str, *, tls: ssl.SSLContext | None = None, compression: str | None = None
+    url: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+    compression: str | None = None,
+    guarded: bool = True,
 ) -> Socket:
     """Connect, once; raises OSError, TimeoutError or websockets' InvalidHandshake and InvalidURI.
 
     Compression is off unless it is asked for: it costs more than the rest of a message together.
+    ``guarded``: the kernel watches whether the peer acknowledges what is sent.
     """
     options: dict[str, Any] = {"ssl": tls} if tls is not None and url.startswith("wss:") else {}
     socket = await connect(
@@ -116,8 +147,7 @@ async def open_socket(
         create_connection=Socket,
         compression=compression,
         open_timeout=OPEN_SECONDS,
-        ping_interval=PING_SECONDS,
-        ping_timeout=PING_SECONDS,
+        ping_interval=None,  # ``Socket.alive``
         close_timeout=CLOSE_SECONDS,
         max_size=MAXIMUM_MESSAGE,
         max_queue=64,
@@ -125,4 +155,13 @@ async def open_socket(
         **options,
     )
     assert isinstance(socket, Socket)
+    if guarded:
+        _guard(socket)
     return socket
+
+
+def _guard(socket: Socket) -> None:
+    option = getattr(sockets, "TCP_USER_TIMEOUT", None)  # Linux has it
+    raw = socket.transport.get_extra_info("socket")
+    if option is not None and raw is not None and raw.family != getattr(sockets, "AF_UNIX", None):
+        raw.setsockopt(sockets.IPPROTO_TCP, option, round(UNACKNOWLEDGED_SECONDS * 1000))

@@ -13,7 +13,7 @@ from streamers.feed import Feed
 from streamers.supervisor import Supervisor
 from trade_platform.adapters.clock import Clock
 from trade_platform.adapters.metrics import Health
-from trade_platform.domain.model import Channel
+from trade_platform.domain.model import Channel, ExchangeStatus
 
 SILENCE_SECONDS = 60.0
 """No data at all for so long is ill health, whatever the single channels' deadlines say."""
@@ -59,6 +59,10 @@ class Telemetry(Collector):
                 "connections_down": len(down),
                 "selected": supervisor.selected,
                 "unsettled": supervisor.unsettled,
+                "exchange_status": str(supervisor.probe.status),
+                "clock_skew_seconds": supervisor.skew.seconds,
+                "live": supervisor.live,
+                "waiting_for": waiting_for(supervisor),
                 "redis": publisher.sender.away or "ok",
                 "spool_bytes": publisher.backlog.spool.bytes,
                 "shedding": bool(publisher.shed),
@@ -67,9 +71,32 @@ class Telemetry(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families but the histogram, which keeps itself."""
+        yield from self._of_exchange()
         yield from self._of_feeds()
         yield from self._of_channels()
         yield from self._of_publisher()
+
+    def _of_exchange(self) -> Iterator[Metric]:
+        supervisor = self._supervisor
+        status = GaugeMetricFamily(
+            "exchange_status", "1 for the state that it is in", labels=["exchange", "status"]
+        )
+        for one in ExchangeStatus:
+            status.add_metric([self._exchange, one], 1 if supervisor.probe.status is one else 0)
+        yield status
+        skew = GaugeMetricFamily(
+            "exchange_clock_skew_seconds", "Its clock less ours, as stamps show it", labels=["exchange"]
+        )
+        if supervisor.skew.seconds is not None:
+            skew.add_metric([self._exchange], supervisor.skew.seconds)
+        yield skew
+        budget = supervisor.budget
+        yield CounterMetricFamily(
+            "streamer_budget_waited_seconds", "Waited for limits of the exchange", budget.waited_seconds
+        )
+        yield GaugeMetricFamily(
+            "streamer_budget_shared", "1 while limits are shared through Redis", int(budget.shared)
+        )
 
     def _of_feeds(self) -> Iterator[Metric]:
         labels = ["exchange", "connection"]
@@ -141,6 +168,21 @@ class Telemetry(Collector):
         yield GaugeMetricFamily("streamer_spool_high_water_bytes", "Most on disk", spool.high_water)
         yield CounterMetricFamily("streamer_spool_torn", "Spool segments cut short", spool.torn)
         yield GaugeMetricFamily("streamer_redis_up", "1 while Redis takes entries", 0 if sender.away else 1)
+
+
+def waiting_for(supervisor: Supervisor) -> str:
+    """What is not live yet, in a few words; empty when all is."""
+    if supervisor.live:
+        return ""
+    waiting = [
+        f"{one.wanted.symbol} {one.wanted.channel}".strip()
+        for connection in _connections(supervisor.feeds.values())
+        for one in connection.session.subscriptions.values()
+        if not one.live
+    ]
+    if not waiting:
+        return supervisor.complaint or "connections"
+    return waiting[0] if len(waiting) == 1 else f"{waiting[0]} and {len(waiting) - 1} more"
 
 
 def _connections(feeds: object) -> Iterator[Connection]:

@@ -65,6 +65,14 @@ def test_a_child_that_was_asked_to_stop_is_not_started_again(tmp_path: Path) -> 
     assert one.keep_alive() is None
 
 
+def test_a_child_that_is_not_kept_stays_dead(tmp_path: Path) -> None:
+    one = Child("worker", ["-c", "raise SystemExit(3)"], {}, tmp_path, restarts=False)
+    one.start()
+    assert one.wait(30) == 3
+    assert one.keep_alive() is None
+    assert one.exited() == 3
+
+
 def test_a_child_that_overstays_is_killed(tmp_path: Path) -> None:
     one = child(tmp_path, program=DEAF)
     one.start()

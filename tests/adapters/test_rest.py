@@ -6,8 +6,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from trade_platform.adapters.rest import RestClient, RestUnavailable, WeightBudget
+from trade_platform.adapters.budget import Budget
+from trade_platform.adapters.rest import RestClient, RestUnavailable
+from trade_platform.exchanges.limits import CONNECTIONS, WEIGHT, Limit
 from trade_platform.exchanges.session import Request, RestError
+
+LIMITS = (Limit(WEIGHT, 60_000, 60), Limit(CONNECTIONS, 300, 300))
 
 
 def error_of(status: int, body: bytes) -> RestError | None:
@@ -16,7 +20,7 @@ def error_of(status: int, body: bytes) -> RestError | None:
 
 def client(url: str, timeout: aiohttp.ClientTimeout | None = None) -> RestClient:
     options = {} if timeout is None else {"timeout": timeout}
-    return RestClient(url, name="fictional", error_of=error_of, weight_per_minute=60_000, **options)
+    return RestClient(url, name="fictional", error_of=error_of, budget=Budget("fictional", LIMITS), **options)
 
 
 @pytest.fixture
@@ -86,14 +90,16 @@ async def test_retry_after_keeps_everything_quiet(server: str) -> None:
     async with client(server) as rest:
         with pytest.raises(RestError):
             await rest.fetch(Request(path="/refuse", query={"status": 429, "after": 33}))
-        assert 32 < rest.budget.wait_seconds(1) <= 33
+        assert 32 < rest.budget.quiet_seconds(WEIGHT) <= 33
+        assert not rest.budget.quiet_seconds(CONNECTIONS)
 
 
 async def test_a_ban_without_a_time_keeps_quiet_long(server: str) -> None:
     async with client(server) as rest:
         with pytest.raises(RestError):
             await rest.fetch(Request(path="/refuse", query={"status": 418, "after": "soon"}))
-        assert rest.budget.wait_seconds(1) > 60
+        assert rest.budget.quiet_seconds(WEIGHT) > 60
+        assert rest.budget.quiet_seconds(CONNECTIONS) > 60  # the whole address is shut out
 
 
 async def test_no_answer_is_a_sentence_without_a_traceback(server: str) -> None:
@@ -112,22 +118,9 @@ async def test_an_answer_that_stops_half_way_ends_in_time(server: str) -> None:
             await rest.fetch(Request(path="/hang"))
 
 
-def test_the_budget_refills_with_time_and_makes_requests_wait_in_order() -> None:
-    now = 0.0
-    budget = WeightBudget(6000, monotonic=lambda: now)  # 80 a second, 4800 at once
-    assert budget.wait_seconds(4800) == 0
-    assert budget.wait_seconds(80) == pytest.approx(1)
-    assert budget.wait_seconds(80) == pytest.approx(2)
-    now = 1000.0
-    assert budget.wait_seconds(4800) == 0
-    budget.be_quiet(5)
-    budget.be_quiet(3)
-    assert budget.wait_seconds(1) == pytest.approx(5)
-
-
 async def test_a_long_quiet_is_said_and_not_slept(server: str) -> None:
     async with client(server) as rest:
-        rest.budget.be_quiet(3600)
+        await rest.budget.be_quiet(3600)
         with pytest.raises(RestUnavailable, match=r"fictional asked for quiet until \d{4}-.* UTC\."):
             await rest.fetch(Request(path="/echo"))
         assert rest.requests == 0

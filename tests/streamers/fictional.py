@@ -1,9 +1,7 @@
-"""An exchange that does not exist: by one file, with its server half, for the tests of the streamer.
+"""The fictional exchange of ``tests/exchanges/fictional`` with shorter deadlines, and a server of it.
 
-Its protocol is as small as one can be. The client says ``{"subscribe": ["AAA.trade"]}``, the server
-acknowledges and sends ``{"c": "AAA.trade", "q": 7, "p": "1.5", "n": "2", "t": 1700000000000}`` per trade or
-``{"c": "AAA.quote", "b": "1.4", "t": …}`` per quote, and ``{"say": "shutdown"}`` before it closes.
-REST: ``/instruments``, ``/trades?symbol&first&last`` (at most ``PAGE``), ``/status``, ``/time``.
+The client half is the one that was added by one file; here it is told how long to wait, so that a test of
+the streamer need not. The server half lies on a loopback port, with REST beside it.
 """
 
 from __future__ import annotations
@@ -12,144 +10,55 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any, Self
 
-import msgspec
 from aiohttp import WSMsgType, web
 
-from trade_platform.domain.model import (
-    Candle,
-    Channel,
-    ExchangeState,
-    ExchangeStatus,
-    Instrument,
-    InstrumentKind,
-    InstrumentState,
-    Metric,
-    Number,
-    Side,
-    Trade,
-)
+from tests.exchanges.fictional.exchange import PAGE
+from tests.exchanges.fictional.exchange import Fictional as Whole
+from tests.exchanges.fictional.exchange import FictionalSession as WholeSession
+from trade_platform.domain.model import Channel
 from trade_platform.domain.selection import Wanted
-from trade_platform.exchanges.liveness import Subscription, overdue
-from trade_platform.exchanges.session import (
-    ConnectionPlan,
-    Missing,
-    Output,
-    ProtocolViolation,
-    Reason,
-    Reconnect,
-    Request,
-    RestError,
-    Send,
-    Session,
-)
+from trade_platform.exchanges.limits import CONNECTIONS, WEIGHT, Limit
+from trade_platform.exchanges.liveness import overdue
+from trade_platform.exchanges.session import ConnectionPlan, Output, Reason, Reconnect, Session
 
-PAGE = 100
+__all__ = ["PAGE", "Fictional", "FictionalServer", "FictionalSession"]
+
+BEAT_SECONDS = 5.0
 
 
-def name_of(wanted: Wanted) -> str:
-    return f"{wanted.symbol}.{wanted.channel}"
+class FictionalSession(WholeSession):
+    """Gives up a silent channel without asking REST, when it was told after how long."""
 
-
-def trade_of(row: Mapping[str, Any], symbol: str, receive_time: int) -> Trade:
-    return Trade(
-        symbol,
-        row["q"],
-        Decimal(row["p"]),
-        Decimal(row["n"]),
-        Side.BUY,
-        row["t"] * 1000,
-        receive_time,
-        row["q"],
-        row["q"],
-    )
-
-
-class FictionalSession:
-    """Implements ``exchanges.session.Session``."""
-
-    def __init__(self, plan: ConnectionPlan, silence_seconds: float | None) -> None:
-        self.ignored: dict[str, int] = {}
-        self.subscriptions: dict[str, Subscription] = {}
+    def __init__(self, wanted: Sequence[Wanted], silence_seconds: float | None) -> None:
         self._silence_seconds = silence_seconds
-        self._last: dict[str, int] = {}
-        self._plan = plan
+        super().__init__(wanted)
 
-    def opened(self, now: float) -> Sequence[Output]:
-        return self._subscribe(self._plan.wanted, now)
-
-    def receive(self, text: str | bytes, receive_time: int) -> Sequence[Output]:
-        try:
-            message = msgspec.json.decode(text)
-            return self._understand(message, receive_time)
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-            raise ProtocolViolation(f"not of this protocol: {text[:60]!r}") from error
+    def change(self, wanted: Sequence[Wanted], now: float) -> Sequence[Output]:
+        return [*super().change(wanted, now), *self._rest_of_it(now)]
 
     def due(self, now: float) -> Sequence[Output]:
         for one in overdue(self.subscriptions.values(), now):
             reason = Reason.CHANNEL_SILENT if one.messages else Reason.NEVER_DELIVERED
             return [Reconnect(reason, one.name)]
-        return []
+        return self._speak(now)
 
-    def change(self, wanted: Sequence[Wanted], now: float) -> Sequence[Output]:
-        gone = self.subscriptions.keys() - {name_of(one) for one in wanted}
-        for name in gone:
-            del self.subscriptions[name]
-        new = [one for one in wanted if name_of(one) not in self.subscriptions]
-        farewell = [Send(json.dumps({"unsubscribe": sorted(gone)}))] if gone else []
-        return [*farewell, *(self._subscribe(new, now) if new else [])]
+    def _deadline(self, wanted: Wanted) -> float | None:
+        return self._silence_seconds if wanted.symbol else None
 
-    def expect(self, sequences: Mapping[str, int]) -> None:
-        self._last.update(sequences)
-
-    @property
-    def live(self) -> bool:
-        return all(one.live for one in self.subscriptions.values())
-
-    def _subscribe(self, wanted: Iterable[Wanted], now: float) -> Sequence[Output]:
-        names = []
-        for one in wanted:
-            silence = None if one.symbol == "" else self._silence_seconds
-            subscription = Subscription(name=name_of(one), wanted=one, deadline_seconds=silence)
-            subscription.requested(now)
-            self.subscriptions[subscription.name] = subscription
-            names.append(subscription.name)
-        return [Send(json.dumps({"subscribe": names}))]
-
-    def _understand(self, message: Any, receive_time: int) -> Sequence[Output]:
-        if "ack" in message:
-            for name in message["ack"]:
-                if name in self.subscriptions:
-                    self.subscriptions[name].acknowledged = True
-            return []
-        if message.get("say") == "shutdown":
-            return [Reconnect(Reason.SHUTDOWN)]
-        if message.get("say") == "listed":
-            return [InstrumentState(message["symbol"], "listed", receive_time, receive_time)]
-        symbol, _, channel = message["c"].partition(".")
-        if message["c"] in self.subscriptions:
-            self.subscriptions[message["c"]].messages += 1
-        if channel == "quote":
-            value, at = Decimal(message["b"]), message["t"] * 1000
-            return [Number(symbol, Metric.BEST_BID, value, at, receive_time, Channel.QUOTE)]
-        trade = trade_of(message, symbol, receive_time)
-        last = self._last.get(symbol)
-        self._last[symbol] = max(trade.sequence, last or 0)
-        if last is not None and trade.sequence > last + 1:
-            return [Missing(symbol, Channel.TRADE, last + 1, trade.sequence - 1), trade]
-        return [trade]
+    def _rest_of_it(self, now: float) -> Sequence[Output]:
+        """Whatever is still to be said, without the pause that the exchange asks for."""
+        self._free_at = now
+        return self._speak(now)
 
 
-class Fictional:
-    """Implements ``exchanges.session.Exchange``: ``symbols_per_connection`` symbols a connection."""
+class Fictional(Whole):
+    """``symbols_per_connection`` symbols a connection."""
 
-    key = "fictional"
-    channels = frozenset({Channel.TRADE, Channel.QUOTE})
     exchange_channels: frozenset[Channel] = frozenset()
-    weight_per_minute = 600_000
+    limits: Sequence[Limit] = (Limit(WEIGHT, 600_000, 60), Limit(CONNECTIONS, 60_000, 60))
 
     def __init__(
         self,
@@ -162,80 +71,11 @@ class Fictional:
         self.rest_url = base_url
         self.websocket_url = base_url.replace("http", "ws", 1)
         self.maximum_age_seconds = maximum_age_seconds
+        self.symbols_per_connection = symbols_per_connection
         self._silence_seconds = silence_seconds
-        self._symbols_per_connection = symbols_per_connection
-
-    def plan(self, wanted: Iterable[Wanted], previous: Sequence[ConnectionPlan] = ()) -> list[ConnectionPlan]:
-        by_symbol: dict[str, list[Wanted]] = {}
-        for one in wanted:
-            by_symbol.setdefault(one.symbol, []).append(one)
-        seats: dict[str, list[str]] = {}
-        for plan in previous:
-            stay = dict.fromkeys(one.symbol for one in plan.wanted if one.symbol in by_symbol)
-            if stay:
-                seats[plan.name] = list(stay)
-        seated = {symbol for symbols in seats.values() for symbol in symbols}
-        for symbol in sorted(by_symbol.keys() - seated):
-            name = next((n for n, s in seats.items() if len(s) < self._symbols_per_connection), None)
-            if name is None:
-                name = next(f"market-{i}" for i in range(1000) if f"market-{i}" not in seats)
-                seats[name] = []
-            seats[name].append(symbol)
-        return [
-            ConnectionPlan(name=name, path="/feed", wanted=tuple(w for s in symbols for w in by_symbol[s]))
-            for name, symbols in seats.items()
-        ]
 
     def session(self, plan: ConnectionPlan, *, quote_interval: int = 0) -> Session:
-        return FictionalSession(plan, self._silence_seconds)
-
-    def trade_channel(self, channels: Iterable[Channel]) -> Channel | None:
-        return Channel.TRADE if Channel.TRADE in channels else None
-
-    def instruments_requests(self) -> list[Request]:
-        return [Request(path="/instruments")]
-
-    def parse_instruments(self, body: bytes) -> list[Instrument]:
-        return [Instrument(symbol=symbol, kind=InstrumentKind.SPOT) for symbol in _decoded(body)]
-
-    def trades_request(self, symbol: str, channel: Channel, first: int, last: int) -> Request:
-        return Request(path="/trades", query={"symbol": symbol, "first": first, "last": last})
-
-    def parse_trades(self, body: bytes, symbol: str, channel: Channel, receive_time: int) -> list[Trade]:
-        return [trade_of(row, symbol, receive_time) for row in _decoded(body)]
-
-    def last_trade_request(self, symbol: str, channel: Channel) -> Request:
-        return Request(path="/trades", query={"symbol": symbol, "first": "last", "last": "last"})
-
-    def candles_request(self, symbol: str, start: int, end: int) -> Request:
-        raise NotImplementedError
-
-    def parse_candles(self, body: bytes, symbol: str, receive_time: int) -> list[Candle]:
-        raise NotImplementedError
-
-    def time_request(self) -> Request:
-        return Request(path="/time")
-
-    def parse_time(self, body: bytes) -> int:
-        return int(_decoded(body))
-
-    def status_request(self) -> Request:
-        return Request(path="/status")
-
-    def parse_status(self, body: bytes, receive_time: int) -> ExchangeState:
-        return ExchangeState(ExchangeStatus(_decoded(body)), "", "status", receive_time, receive_time)
-
-    def error_of(self, status: int, body: bytes) -> RestError | None:
-        if status < 400:
-            return None
-        return RestError(status, "refused", retry=status >= 500, maintenance=status == 503)
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise ProtocolViolation(f"not JSON: {body[:60]!r}") from error
+        return FictionalSession(plan.wanted, self._silence_seconds)
 
 
 class FictionalServer:
@@ -331,12 +171,20 @@ class FictionalServer:
         names: set[str] = set()
         place = (socket, names)
         self.sockets.append(place)
+        beating = asyncio.create_task(self._beat(socket))
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 await self._listen(socket, names, json.loads(message.data))
+        beating.cancel()
         if place in self.sockets:
             self.sockets.remove(place)
         return socket
+
+    @staticmethod
+    async def _beat(socket: web.WebSocketResponse) -> None:
+        while not socket.closed:
+            await asyncio.sleep(BEAT_SECONDS)
+            await socket.send_str('{"say":"beat"}')
 
     async def _listen(
         self, socket: web.WebSocketResponse, names: set[str], wish: dict[str, list[str]]

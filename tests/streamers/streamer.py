@@ -15,9 +15,11 @@ from streamers.spool import Spool
 from streamers.supervisor import Supervisor
 from streamers.telemetry import Telemetry
 from tests.streamers.fictional import Fictional
+from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.clock import WallClock
 from trade_platform.adapters.rest import RestClient
 from trade_platform.adapters.selection_file import SelectionFile
+from trade_platform.domain.defences import Defence
 
 RULE = '[[record]]\nexchange = "fictional"\nsymbols = {symbols}\nchannels = ["trade", "quote"]\n'
 
@@ -28,7 +30,15 @@ def select(path: Path, *symbols: str) -> None:
 
 
 class Streamer:
-    def __init__(self, exchange: Fictional, redis_url: str, folder: Path, producer: str) -> None:
+    def __init__(
+        self,
+        exchange: Fictional,
+        redis_url: str,
+        folder: Path,
+        producer: str,
+        *,
+        without: frozenset[Defence] = frozenset(),
+    ) -> None:
         clock = WallClock()
         self.file = folder / "instruments.toml"
         self.publisher = Publisher(
@@ -42,7 +52,7 @@ class Streamer:
             exchange.rest_url,
             name=exchange.key,
             error_of=exchange.error_of,
-            weight_per_minute=exchange.weight_per_minute,
+            budget=Budget(exchange.key, exchange.limits),
         )
         self.supervisor = Supervisor(
             exchange,
@@ -51,6 +61,7 @@ class Streamer:
             clock,
             SelectionFile(self.file, exchanges=[exchange.key]),
             websocket_url=exchange.websocket_url,
+            without=without,
         )
         self.registry = CollectorRegistry()
         self.telemetry = Telemetry(self.supervisor, clock, self.registry)
@@ -72,8 +83,9 @@ async def streaming(
     *,
     producer: str = "test:1",
     symbols: tuple[str, ...] = ("AAA",),
+    without: frozenset[Defence] = frozenset(),
 ) -> AsyncIterator[Streamer]:
-    streamer = Streamer(exchange, redis_url, folder, producer)
+    streamer = Streamer(exchange, redis_url, folder, producer, without=without)
     if symbols:
         select(streamer.file, *symbols)
     streamer.publisher.open()

@@ -182,3 +182,38 @@ def test_damage_between_a_portion_and_its_confirmation_is_passed_over(tmp_path: 
     backlog.confirm()
     assert not backlog
     backlog.spool.close()
+
+
+def test_a_segment_that_is_unreadable_between_a_portion_and_its_confirmation(tmp_path: Path) -> None:
+    """What was sent is confirmed, and nothing of what was not."""
+    backlog = backlog_in(tmp_path)
+    backlog.open()
+    backlog.add(parcel(1))
+    backlog.spill()
+    for n in range(2, 20):
+        backlog.add(parcel(n))
+    first, *_, _ = sorted(tmp_path.glob("*.spool"))
+    sent = backlog.spool.peek(1)  # of the first segment alone
+    backlog.portioned = len(sent)
+    first.unlink()
+    first.mkdir()
+    backlog.confirm()
+    remaining = []
+    while portion := backlog.portion():
+        remaining += [one.entry.n for one in portion]
+        backlog.confirm()
+    assert remaining == list(range(remaining[0], 20)), "the other segments are whole"
+    backlog.spool.close()
+
+
+def test_without_a_disk_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+    backlog = Backlog(Spool(tmp_path, 1 << 20), LIMIT, disk=False)
+    backlog.open()
+    assert all(backlog.add(parcel(n)) for n in range(1, LIMIT + 1))
+    assert not backlog.add(parcel(LIMIT + 1))
+    assert not backlog.spill()
+    assert not list(tmp_path.glob("*.spool"))
+    assert len(backlog.portion()) == LIMIT
+    backlog.confirm()
+    assert backlog.add(parcel(LIMIT + 1))
+    backlog.spool.close()

@@ -144,9 +144,9 @@ async def test_a_beginning_is_done_when_redis_has_it(
         go_on = asyncio.Event()
         send = BusLink.send
 
-        async def send_late(link: BusLink, parcels: Sequence[Parcel], market_time: int) -> list[str]:
+        async def send_late(link: BusLink, parcels: Sequence[Parcel]) -> list[str]:
             await go_on.wait()
-            return await send(link, parcels, market_time)
+            return await send(link, parcels)
 
         monkeypatch.setattr(BusLink, "send", send_late)
         await server.emit("BBB", 4, deliver=False)

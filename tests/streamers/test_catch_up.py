@@ -110,6 +110,20 @@ async def test_what_a_page_leaves_out_is_a_gap_and_the_rest_is_read(
     assert "REST leaves it out" in bus.gaps()[1].detail
 
 
+async def test_an_odd_row_of_a_page_is_a_gap_and_the_rest_is_read(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    """In the middle, and as the last one, where the Gap of the whole hole stands for it."""
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await ready(server, streamer, bus)
+        await server.emit("AAA", 8, deliver=False)
+        server.trades["AAA"][3]["p"] = server.trades["AAA"][8]["p"] = "text"
+        streamer.supervisor.catch_up.request(hole(2, 9))
+        await until(lambda: set(bus.trades()) == set(range(1, 9)) - {4})
+        await until(lambda: streamer.supervisor.catch_up.given_up == 2)
+    assert [(gap.first_sequence, gap.last_sequence) for gap in bus.gaps()] == [(2, 9), (4, 4)]
+
+
 async def test_what_a_page_leaves_out_for_now_is_asked_again(
     server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
 ) -> None:
@@ -130,11 +144,11 @@ async def test_a_quiet_that_the_exchange_asked_for_is_waited_out(
     async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
         await ready(server, streamer, bus)
         await server.emit("AAA", 3, deliver=False)
-        streamer.rest.budget.be_quiet(3600)
+        await streamer.rest.budget.be_quiet(3600)
         catch_up, waits = streamer.supervisor.catch_up, []
         catch_up._retry_seconds = lambda tries: waits.append(tries) or 0.0
         catch_up.request(hole(2, 4))
         await until(lambda: len(waits) > 2 * catch_up_module.TRIES)
-        streamer.rest.budget._quiet_until = 0.0
+        streamer.rest.budget._accounts["weight"].quiet_until = 0.0
         await until(lambda: bus.has(4))
         assert catch_up.given_up == 0

@@ -9,6 +9,7 @@ from prometheus_client import generate_latest
 
 from streamers import socket as socket_module
 from streamers.connection import Connection
+from streamers.publisher import Publisher
 from tests.streamers.fictional import Fictional, FictionalServer
 from tests.streamers.streamer import Streamer, streaming
 from tests.streamers.waiting import Bus, until
@@ -128,3 +129,47 @@ async def test_a_stop_publishes_what_was_in_flight(
     held = current._buffers[Trade]
     assert held == []
     assert len(bus.trades()) >= 149
+
+
+async def test_while_we_do_not_read_nobody_is_silent(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket_module, "PING_SECONDS", 0.05)
+    async with streaming(Fictional(server.url, silence_seconds=0.4), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        current = streamer.supervisor.feeds["market-0"].current
+        assert current is not None
+        with monkeypatch.context() as blocked:
+            blocked.setattr(Publisher, "blocked", property(lambda _: True))
+            await until(lambda: current._listening.deaf_seconds > 1.0)
+            assert streamer.endings == {}
+            await server.emit("AAA", 5)
+        await until(lambda: bus.has(5))
+        assert not streamer.endings.keys() & {Reason.TRANSPORT_SILENT}
+
+
+async def test_a_clock_that_is_off_breaks_nothing_and_is_shown(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 3)  # of the year 2023
+        await until(lambda: bus.has(3))
+        assert streamer.supervisor.skew.notable
+        assert "exchange_clock_skew_seconds{" in generate_latest(streamer.registry).decode()
+        assert 'exchange_status{exchange="fictional",status="open"} 1.0' in (
+            generate_latest(streamer.registry).decode()
+        )
+        assert streamer.endings == {}
+
+
+async def test_ten_megabytes_that_mean_nothing_are_one_gap_and_no_ending(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA")
+        await server.say("x" * 10_000_000)
+        await server.emit("AAA")
+        await until(lambda: bus.has(2))
+        assert streamer.endings == {}

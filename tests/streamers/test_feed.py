@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import pytest
 
 from streamers import connection as connection_module
 from streamers import feed as feed_module
-from streamers.connection import ODD_FROM_THE_START, ODD_MESSAGES
+from streamers.oddities import ODD_FROM_THE_START, ODD_MESSAGES
 from streamers.socket import Socket
 from tests.streamers.fictional import Fictional, FictionalServer
 from tests.streamers.streamer import streaming
 from tests.streamers.waiting import Bus, contiguous, until
-from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, GapReason
+from trade_platform.domain.defences import Defence
+from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, GapReason, Number
 from trade_platform.domain.selection import Wanted
+from trade_platform.exchanges.limits import CONNECTIONS, WEIGHT
 from trade_platform.exchanges.session import ProtocolViolation, Reason
 
 
@@ -36,6 +39,8 @@ async def test_a_cut_connection_comes_back_and_reads_again_what_it_missed(
     gaps = {gap.symbol: gap for gap in bus.gaps()}
     assert (gaps["AAA"].first_sequence, gaps["AAA"].last_sequence) == (6, 35)
     assert {gap.reason for gap in bus.gaps()} == {GapReason.DISCONNECT}
+    breaks = [gap for gap in bus.gaps() if gap.symbol is None]
+    assert [gap.channel for gap in breaks] == [Channel.QUOTE, Channel.TRADE]  # one each, and one alone
     assert before <= gaps[None].since < gaps[None].until
     assert bus.promised() == 40
 
@@ -159,7 +164,7 @@ async def test_a_server_that_accepts_and_closes_sees_growing_pauses(
 
         await until(ended_twice)
         assert feed is not None
-        assert feed._backoff.failures >= 2
+        assert feed._approach._backoff.failures >= 2
         assert server.accepted == feed.attempts
         server.close_at_once = False
         await server.subscription("AAA.trade")
@@ -218,7 +223,7 @@ async def test_one_odd_message_is_a_gap_and_the_connection_stays(
         assert streamer.endings == {}
     gaps = bus.gaps()
     assert {gap.reason for gap in gaps} == {GapReason.DECODE}
-    assert len(gaps) <= 2  # the second one when the first is a second old, or at the end
+    assert len(gaps) <= 4  # of two channels; the second time when the first is a second old, or at the end
     assert "market-0: not of this protocol" in gaps[0].detail
 
 
@@ -295,3 +300,221 @@ async def test_a_change_while_the_connection_is_opened_is_not_lost(
         asyncio.get_running_loop().call_later(0.01, gate.set)
         feed.change(msgspec.structs.replace(feed.plan, wanted=(Wanted("BBB", Channel.TRADE),)))
         await server.subscription("BBB.trade")
+
+
+async def test_three_feeds_try_an_exchange_that_accepts_and_closes_as_often_as_one(
+    server: FictionalServer, redis_url: str, tmp_path: Path
+) -> None:
+    server.close_at_once = True
+    exchange = Fictional(server.url, symbols_per_connection=1)
+    async with streaming(exchange, redis_url, tmp_path, symbols=("AAA", "BBB", "CCC")) as streamer:
+        await until(lambda: server.accepted)
+        began = time.monotonic()
+        await until(lambda: server.accepted >= 3)
+        assert time.monotonic() - began >= 1.9  # 0.5 and 1.5 after each other, whichever feed it is
+        assert sum(feed.attempts for feed in streamer.supervisor.feeds.values()) == server.accepted
+        server.close_at_once = False
+        streamer.supervisor._hurry()
+        for symbol in ("AAA", "BBB", "CCC"):
+            await server.subscription(f"{symbol}.trade")
+
+
+async def test_a_handshake_that_is_refused_with_429_keeps_all_connections_quiet(
+    server: FictionalServer, redis_url: str, tmp_path: Path
+) -> None:
+    server.refuse = 429
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await until(lambda: streamer.endings.get(Reason.RATE_LIMITED))
+        budget = streamer.rest.budget
+        await until(lambda: budget.quiet_seconds(CONNECTIONS) > 9)
+        assert not budget.quiet_seconds(WEIGHT)
+        assert server.accepted == 1
+        server.refuse = 0
+        budget._accounts[CONNECTIONS].quiet_until = 0.0
+        streamer.supervisor._hurry()
+        await server.subscription("AAA.trade")
+
+
+async def test_rotations_in_full_flow_lose_nothing_of_any_kind(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    count = 0
+
+    async def flow() -> None:
+        nonlocal count
+        while True:
+            count += 1
+            await server.emit("AAA")
+            await server.say({"c": "AAA.quote", "b": str(count), "t": count}, "AAA.quote")
+            await asyncio.sleep(0.001)
+
+    exchange = Fictional(server.url, silence_seconds=60)
+    async with streaming(exchange, redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        flowing = asyncio.create_task(flow())
+        await until(lambda: streamer.supervisor.feeds["market-0"].down_reason == "")
+        for turn in range(3):
+            streamer.supervisor.feeds["market-0"].rotate()
+            await until(lambda turn=turn: streamer.endings.get(Reason.ROTATION, 0) > turn)
+        flowing.cancel()
+        await until(lambda: bus.has(count - 1) or bus.has(count))
+    quotes = {int(one.value) for one in bus.records() if isinstance(one, Number)}
+    assert quotes >= set(range(1, count))
+    assert bus.gaps() == []
+    assert streamer.endings == {Reason.ROTATION: 3, Reason.STOPPED: 1}
+
+
+async def test_a_connection_that_breaks_before_its_successor_is_there_leaves_a_gap_a_channel(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    quote = {"c": "AAA.quote", "b": "1", "t": 1}
+    exchange = Fictional(server.url, silence_seconds=60)
+    async with streaming(exchange, redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.quote")
+        await server.say(quote, "AAA.quote")
+        await server.emit("AAA")
+        await until(lambda: bus.has(1))
+        streamer.supervisor.feeds["market-0"].rotate()
+        await server.subscription("AAA.quote", connections=2)
+        old = server.sockets.pop(0)[0]
+        assert old._writer is not None
+        old._writer.transport.abort()
+        await server.say(quote, "AAA.quote")
+        await server.emit("AAA")
+        await until(lambda: len(bus.gaps()) == 2)
+        await until(lambda: bus.has(2))
+    assert [gap.channel for gap in bus.gaps()] == [Channel.QUOTE, Channel.TRADE]
+    assert {gap.reason for gap in bus.gaps()} == {GapReason.DISCONNECT}
+    assert set(streamer.endings) == {Reason.CLOSED, Reason.STOPPED}
+
+
+async def test_a_successor_that_fails_is_tried_again_soon(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "SUCCESSION_SECONDS", 0.1)
+    exchange = Fictional(server.url, silence_seconds=60)
+    async with streaming(exchange, redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 3)
+        await until(lambda: bus.has(3))
+        streamer.supervisor.feeds["market-0"].rotate()
+        await until(lambda: streamer.endings.get(Reason.NEVER_DELIVERED))
+        monkeypatch.setattr(feed_module, "SUCCESSION_SECONDS", 30.0)
+        await server.subscription("AAA.trade", connections=2)
+        await server.say({"c": "AAA.quote", "b": "1", "t": 1}, "AAA.quote")
+        await server.emit("AAA", 3)
+        await until(lambda: streamer.endings.get(Reason.ROTATION))
+        await until(lambda: bus.has(6))
+    assert bus.gaps() == []
+
+
+async def test_a_successor_answers_for_symbols_that_came_while_it_was_awaited(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = Fictional(server.url, silence_seconds=60)
+    async with streaming(exchange, redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.quote")
+        feed = streamer.supervisor.feeds["market-0"]
+        feed.rotate()
+        await server.subscription("AAA.quote", connections=2)
+        monkeypatch.setattr(streamer.supervisor.baselines, "look", lambda _: None)
+        feed.change(msgspec.structs.replace(feed.plan, wanted=(Wanted("BBB", Channel.TRADE),)))
+        await server.emit("AAA", 1)
+        await server.say({"c": "AAA.quote", "b": "1", "t": 1}, "AAA.quote")
+        for _, names in server.sockets:
+            names.update({"AAA.trade", "AAA.quote"})
+        await server.emit("AAA", 1)
+        await server.say({"c": "AAA.quote", "b": "1", "t": 1}, "AAA.quote")
+        await until(lambda: streamer.endings.get(Reason.ROTATION))
+        assert feed.current is not None
+        assert feed.current.unverified == {"BBB": Channel.TRADE}
+
+
+@pytest.mark.parametrize(
+    ("defence", "reason"),
+    [(Defence.CHANNEL_LIVENESS, Reason.NEVER_DELIVERED), (Defence.ROTATION, Reason.ROTATION)],
+)
+async def test_a_defence_that_is_left_out_does_nothing(
+    server: FictionalServer, redis_url: str, tmp_path: Path, defence: Defence, reason: Reason
+) -> None:
+    exchange = Fictional(server.url, silence_seconds=0.2)
+    without = frozenset({defence, Defence.CHANNEL_LIVENESS})
+    async with streaming(exchange, redis_url, tmp_path, without=without) as streamer:
+        await server.subscription("AAA.trade")
+        feed = streamer.supervisor.feeds["market-0"]
+        if defence is Defence.ROTATION:
+            feed.rotate()
+        await until(lambda: feed.current is not None and feed.current.open)
+        current = feed.current
+        assert current is not None
+        silent = current.session.subscriptions["AAA.trade"]
+        await until(lambda: (silent.age(time.monotonic()) or 0) > 1.0)
+        assert reason not in streamer.endings
+        assert server.accepted == 1
+
+
+async def test_without_tolerance_one_odd_message_ends_the_connection(
+    server: FictionalServer, redis_url: str, tmp_path: Path
+) -> None:
+    without = frozenset({Defence.TOLERANCE})
+    async with streaming(Fictional(server.url), redis_url, tmp_path, without=without) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA")
+        await server.say("{nonsense")
+        await until(lambda: streamer.endings.get(Reason.PROTOCOL))
+
+
+async def test_without_backoff_nothing_is_waited_for(
+    server: FictionalServer, redis_url: str, tmp_path: Path
+) -> None:
+    server.close_at_once = True
+    without = frozenset({Defence.BACKOFF})
+    async with streaming(Fictional(server.url), redis_url, tmp_path, without=without):
+        began = time.monotonic()
+        await until(lambda: server.accepted > 20)
+        assert time.monotonic() - began < 60  # with it the twentieth would come after five minutes
+
+
+async def test_without_catching_up_a_hole_is_told_and_left(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    without = frozenset({Defence.CATCH_UP})
+    async with streaming(Fictional(server.url), redis_url, tmp_path, without=without) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 3)
+        await server.emit("AAA", 3, deliver=False)
+        await server.emit("AAA", 3)
+        await until(bus.gaps)
+        assert streamer.supervisor.catch_up.given_up == 1
+    assert not server.rest_requests
+
+
+async def test_what_cannot_be_read_is_a_gap_of_its_own_channel(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path):
+        await server.subscription("AAA.trade")
+        await server.say({"c": "AAA.quote", "b": None, "t": 1}, "AAA.quote")
+        await until(bus.gaps)
+    (gap,) = bus.gaps()
+    assert (gap.symbol, gap.channel, gap.reason) == ("AAA", Channel.QUOTE, GapReason.DECODE)
+
+
+async def test_an_exchange_whose_rest_side_is_gone_is_found_open_by_its_data(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        streamer.supervisor.probe._every_seconds = 0.05
+        await server.subscription("AAA.trade")
+        await server.emit("AAA")
+        await until(lambda: bus.has(1))
+        server.refuse, server.status = 503, "maintenance"
+        await server.cut()
+        await until(lambda: bus.records("state"))
+        server.refuse = 0  # and REST goes on to say that it is closed
+        await server.subscription("AAA.trade")
+        await server.emit("AAA")
+        await until(lambda: bus.has(2))
+        assert streamer.supervisor.probe.status is ExchangeStatus.OPEN
+    states = [one for one in bus.records("state") if isinstance(one, ExchangeState)]
+    assert [(one.status, one.reason) for one in states][-1] == (ExchangeStatus.OPEN, "data")

@@ -90,8 +90,8 @@ class LossyLink(BusLink):
 
     lost_answers = 0
 
-    async def send(self, parcels: list[Parcel], market_time: int) -> list[str]:
-        identities = await super().send(parcels, market_time)
+    async def send(self, parcels: list[Parcel]) -> list[str]:
+        identities = await super().send(parcels)
         if self.lost_answers:
             self.lost_answers -= 1
             await self.close()
@@ -104,11 +104,11 @@ class RefusingLink(BusLink):
 
     refusing = False
 
-    async def send(self, parcels: list[Parcel], market_time: int) -> list[str]:
+    async def send(self, parcels: list[Parcel]) -> list[str]:
         if self.refusing:
             await self.close()
             raise BusUnavailable("out of memory")
-        return await super().send(parcels, market_time)
+        return await super().send(parcels)
 
 
 class HungLink(BusLink):
@@ -118,15 +118,16 @@ class HungLink(BusLink):
         super().__init__(url)
         self.go = asyncio.Event()
 
-    async def send(self, parcels: list[Parcel], market_time: int) -> list[str]:
+    async def send(self, parcels: list[Parcel]) -> list[str]:
         await self.go.wait()
-        return await super().send(parcels, market_time)
+        return await super().send(parcels)
 
 
 async def test_records_of_an_inlet_arrive_batched_by_kind_with_their_since(
     redis_url: str, bus: Bus, tmp_path: Path
 ) -> None:
     async with running(publisher_on(redis_url, tmp_path)) as publisher:
+        await publisher.acquainted.wait()
         inlet = publisher.inlet()
         inlet.since = 77
         inlet.buffers[Trade] += trades(1, 2500)
@@ -308,9 +309,12 @@ async def test_a_stop_without_redis_leaves_everything_in_the_spool_for_the_next_
     successor = publisher_on(server.url, tmp_path, producer="test:2")
     async with running(successor):
         assert successor.sequences.seen["AAA|trade"] == 9  # from the spool, before Redis was asked
+        await successor.acquainted.wait()
         successor.publish(trades(10, 11), since=1)
         await until(lambda: bus.has(11))
-    assert [entry.producer for entry in bus.entries()] == ["test:1", "test:1", "test:2"]
+    producers = [entry.producer for entry in bus.entries()]
+    assert producers == sorted(producers)
+    assert set(producers) == {"test:1", "test:2"}
     assert contiguous(bus.entries())
     assert bus.promised() == 11
     bus.close()
@@ -320,7 +324,8 @@ async def test_a_successor_learns_where_the_process_before_it_ended(
     redis_url: str, bus: Bus, tmp_path: Path
 ) -> None:
     async with running(publisher_on(redis_url, tmp_path)) as publisher:
-        publisher.publish(trades(1, 5), since=1)
+        publisher.inlet().buffers[Trade] += trades(1, 5)
+        publisher.seal()
     async with running(publisher_on(redis_url, tmp_path, producer="test:2")) as successor:
         await successor.acquainted.wait()
         assert successor.sequences.expected({"AAA": Channel.TRADE}) == {"AAA": 5}
@@ -454,3 +459,60 @@ async def test_the_keeper_of_the_spool_outlives_an_error(
             patched.setattr(publisher.backlog.spool, "take_unsynced", exhausted)
             await until(lambda: asked > 1)
         assert publisher.backlog.spool.failing == "Too many open files"
+
+
+async def test_what_was_shed_is_found_by_the_next_process_where_this_one_dies_before_it_told(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """The promise stays before what was shed until the Gap that names it is on its way."""
+    publisher = publisher_on(redis_url, tmp_path, buffer=10, megabytes=0)
+    publisher.acquainted.set()
+    publisher.open()
+    publisher.publish(trades(1, 8), since=1)
+    publisher.publish(trades(9, 12), since=1)
+    assert publisher.shed.records == 4
+    publisher.publish(trades(13, 14), since=1)
+    promises = [parcel.sequences["AAA|trade"] for parcel in publisher.backlog._memory]
+    assert promises == [8, 8]
+    publisher.backlog.records = 0
+    publisher.seal()
+    *_, told = publisher.backlog._memory
+    (gap,) = told.entry.records()
+    assert (gap.first_sequence, gap.last_sequence) == (9, 12)
+    publisher.publish(trades(15, 15), since=1)
+    assert publisher.backlog._memory[-1].sequences["AAA|trade"] == 15
+    publisher.backlog.spool.close()
+
+
+async def test_nothing_overtakes_an_event_that_waits(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mark that passed it would leave a hole that nobody names."""
+    publisher = publisher_on(redis_url, tmp_path)
+    publisher.acquainted.set()
+    publisher.open()
+    inlet = publisher.inlet()
+    with monkeypatch.context() as patched:
+        patched.setattr(publisher.backlog, "add", lambda _: False)
+        publisher.event(state())
+    assert publisher.blocked
+    inlet.buffers[Trade] += trades(1, 1)
+    publisher.publish(trades(5, 5), since=1)
+    assert not publisher.backlog
+    publisher.seal()
+    kinds = [parcel.entry.kind for parcel in publisher.backlog._memory]
+    assert kinds == ["exchange_state", "trade", "gap"]
+    publisher.finish(0)
+    publisher.backlog.spool.close()
+
+
+async def test_all_that_it_holds_is_told_with_its_bound(redis_url: str, tmp_path: Path) -> None:
+    publisher = publisher_on(redis_url, tmp_path, buffer=100)
+    publisher.open()
+    publisher.publish(trades(1, 8), since=1)
+    held = {one.name: one for one in publisher.holdings()}
+    assert (held["backlog_records"].size, held["backlog_records"].bound) == (8, 100)
+    assert {"unsealed_records", "stalled_events", "spool_bytes", "history_bytes", "sequence_fields"} <= set(
+        held
+    )
+    publisher.backlog.spool.close()

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from streamers.sequences import Sequences
+from streamers.bus_link import GONE
+from streamers.sequences import ABSENT_LISTS, Sequences
 from trade_platform.domain.model import Channel, Side, Trade, TradeFlag
 from trade_platform.exchanges.session import Missing
 
@@ -79,6 +80,7 @@ def test_a_hole_that_is_filled_after_its_symbol_left_owes_nothing() -> None:
     sequences.hold(hole(5, 6))
     sequences.forget(AAA)
     sequences.release(hole(5, 6))
+    assert sequences.owed() == {AAA: GONE}
     assert sequences.owed() == {}
 
 
@@ -166,3 +168,26 @@ def test_holes_that_are_being_read_again_are_counted() -> None:
     assert sequences.holding == 1
     sequences.release(hole)
     assert sequences.holding == 0
+
+
+def test_what_several_lists_left_out_has_ended() -> None:
+    sequences = Sequences()
+    sequences.learn({AAA: 5, "OLD|trade": 9})
+    for _ in range(ABSENT_LISTS - 1):
+        sequences.retire({"AAA"})
+    sequences.retire({"AAA", "OLD"})  # it was back in between
+    for _ in range(ABSENT_LISTS):
+        assert sequences.seen["OLD|trade"] == 9
+        sequences.retire({"AAA"})
+    assert sequences.seen == {AAA: 5}
+    promises = sequences.owed()
+    assert promises == {"OLD|trade": GONE}
+    sequences.owe(promises)
+    assert sequences.owed() == promises
+
+
+def test_what_a_spool_says_to_be_gone_is_not_known() -> None:
+    sequences = Sequences()
+    sequences.learn({AAA: 5})
+    sequences.learn({AAA: GONE})
+    assert sequences.seen == {}

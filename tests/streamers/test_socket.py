@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
+from streamers import socket as socket_module
 from streamers.socket import Socket, open_socket
 from tests.streamers.waiting import until
 
@@ -90,8 +91,6 @@ async def test_what_is_in_flight_while_we_close_is_still_handed_over() -> None:
 
 
 async def test_a_message_too_long_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    from streamers import socket as socket_module
-
     monkeypatch.setattr(socket_module, "MAXIMUM_MESSAGE", 1000)
 
     async def talk(server: ServerConnection) -> None:
@@ -117,4 +116,54 @@ async def test_pings_of_the_server_are_answered() -> None:
         socket = await open_socket(url)
         Listener().start(socket)
         await answered.wait()
+        await socket.close()
+
+
+async def test_a_send_that_is_stuck_does_not_hide_that_nobody_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket_module, "PING_SECONDS", 0.05)
+
+    async def talk(server: ServerConnection) -> None:
+        server.transport.pause_reading()
+        await server.wait_closed()
+
+    async with talking(talk) as url:
+        socket = await open_socket(url)
+        Listener().start(socket)
+        stuck = asyncio.create_task(socket.send("x" * 50_000_000))
+        await until(lambda: not socket.alive())
+        assert not stuck.done()
+        socket.abort()
+        await asyncio.wait({stuck})
+
+
+async def test_a_peer_that_only_answers_pings_is_alive_and_one_that_talks_is_not_pinged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pings = 0
+
+    async def talk(server: ServerConnection) -> None:
+        await server.wait_closed()
+
+    async with talking(talk) as url:
+        socket = await open_socket(url)
+        Listener().start(socket)
+        sent = socket.protocol.send_ping
+
+        def counted(data: bytes) -> None:
+            nonlocal pings
+            pings += 1
+            sent(data)
+
+        monkeypatch.setattr(socket.protocol, "send_ping", counted)
+        assert socket.alive()
+        assert not pings
+        heard = socket.bytes
+        for _ in range(3):
+            socket._heard_at -= 1.5 * socket_module.PING_SECONDS
+            assert socket.alive()
+            await until(lambda heard=heard: socket.bytes > heard)
+            heard = socket.bytes
+        assert pings == 3
         await socket.close()

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator
@@ -238,3 +241,116 @@ def test_what_is_put_in_front_comes_first(tmp_path: Path) -> None:
     assert spool.prepend([b"a", b"b"])
     assert drained(spool) == [b"a", b"b", b"c", b"d"]
     assert spool.bytes == 0
+
+
+def filled(folder: Path, count: int = 12) -> list[bytes]:
+    """Three segments and what is in them."""
+    payloads = [b"payload %02d" % number for number in range(count)]
+    spool = opened(folder, segment=64)
+    assert all(spool.append(payload) for payload in payloads)
+    die(spool)
+    return payloads
+
+
+def damaged(source: Path, folder: Path, segment: str, content: bytes) -> list[bytes]:
+    """What a process reads that finds this instead of the segment."""
+    shutil.copytree(source, folder)
+    (folder / segment).write_bytes(content)
+    spool = opened(folder, segment=64)
+    found = drained(spool)
+    assert spool.append(b"next")
+    assert drained(spool) == [b"next"]
+    spool.close()
+    _open.remove(spool)
+    shutil.rmtree(folder)
+    return found
+
+
+def test_cut_at_every_byte_it_gives_what_is_whole_and_nothing_else(tmp_path: Path) -> None:
+    """A process or a machine that ended in the middle of a write."""
+    payloads = filled(tmp_path / "spool")
+    for segment in sorted((tmp_path / "spool").glob("*.spool"))[-2:]:
+        content = segment.read_bytes()
+        first = next(at for at, payload in enumerate(payloads) if payload in content)
+        inside = [payload for payload in payloads if payload in content]
+        for cut in range(len(content)):
+            found = damaged(tmp_path / "spool", tmp_path / "cut", segment.name, content[:cut])
+            whole = cut // (FRAME.size + len(payloads[0]))
+            assert found == payloads[:first] + inside[:whole] + payloads[first + len(inside) :], cut
+
+
+def test_a_flipped_bit_of_any_byte_gives_no_wrong_payload(tmp_path: Path) -> None:
+    payloads = filled(tmp_path / "spool", 6)
+    for segment in (tmp_path / "spool").glob("*.spool"):
+        content = segment.read_bytes()
+        for position in range(len(content)):
+            flipped = bytearray(content)
+            flipped[position] ^= 1 << position % 8
+            found = damaged(tmp_path / "spool", tmp_path / "flip", segment.name, bytes(flipped))
+            assert found == [payload for payload in payloads if payload in found], position
+            assert len(found) >= len(payloads) - content.count(b"payload")
+
+
+def test_too_many_open_files_say_nothing_of_a_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path)
+    spool.append(b"kept")
+
+    def exhausted(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", exhausted)
+        assert spool.peek(100) == []
+    assert spool.failing == "Too many open files"
+    assert drained(spool) == [b"kept"]
+    assert spool.torn == 0
+
+
+def test_a_full_disk_refuses_whole_frames_and_takes_them_when_there_is_room_again(tmp_path: Path) -> None:
+    """RLIMIT_FSIZE: the kernel itself refuses, in the middle of a frame."""
+    program = """
+import resource, signal, sys
+from pathlib import Path
+from streamers.spool import Spool
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+spool = Spool(Path(sys.argv[1]), 1 << 20, segment_bytes=1 << 19)
+spool.open()
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+taken = [spool.append(b"%03d" % number * 20) for number in range(30)]
+assert taken == [True] * sum(taken) + [False] * (30 - sum(taken)), taken
+assert 0 < sum(taken) < 30 and spool.failing == "File too large", spool.failing
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+assert spool.append(b"again") and not spool.failing
+read = []
+while not spool.empty:
+    read += spool.peek(100)
+    spool.confirm_claimed()
+assert read == [b"%03d" % number * 20 for number in range(sum(taken))] + [b"again"], read
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "spool")], check=True)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_folder_of_another_user_is_one_sentence(server_folder: Path) -> None:
+    """Unlike a process of root, this one is bound by permissions."""
+    folder = server_folder / "others-spool"
+    folder.mkdir(mode=0o755)
+    program = """
+import os, sys
+from pathlib import Path
+from streamers.spool import Spool, SpoolUnusable
+os.setgid(65534)
+os.setuid(65534)
+try:
+    Spool(Path(sys.argv[1]), 1 << 20).open()
+except SpoolUnusable as error:
+    print(error)
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], check=True, capture_output=True, text=True
+    )
+    assert answer.stdout.count("\n") == 1
+    assert "cannot be used (Permission denied): check the free space and the permissions" in answer.stdout

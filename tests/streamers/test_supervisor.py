@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import CapturingLogger
 
+from streamers import listing as listing_module
 from streamers import selection_report as report_module
 from streamers import supervisor as supervisor_module
 from streamers.supervisor import trade_channels
@@ -19,7 +20,7 @@ from trade_platform.domain.selection import Wanted
 @pytest.fixture(autouse=True)
 def watchful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "WATCH_SECONDS", 0.02)
-    monkeypatch.setattr(supervisor_module, "INSTRUMENT_RETRY_SECONDS", (0.02,))
+    monkeypatch.setattr(listing_module, "INSTRUMENT_RETRY_SECONDS", (0.02,))
 
 
 async def test_from_socket_to_stream_instruments_first(
@@ -72,7 +73,7 @@ async def test_a_selection_saved_anew_changes_what_runs(
         assert feeds["market-0"].current is kept
         assert len(server.sockets) == 2
         select(streamer.file)  # no symbol at all: a mistake that is told, not obeyed
-        await until(lambda: not streamer.supervisor._file.changed())
+        await until(lambda: not streamer.supervisor._choice.file.changed())
         await server.emit("AAA", 2)
         await server.emit("CCC", 2)
         await until(lambda: bus.has(4) and bus.has(2, "CCC"))
@@ -99,7 +100,7 @@ async def test_a_broken_selection_at_the_start_is_waited_for(
 ) -> None:
     (tmp_path / "instruments.toml").write_text("[[record]\n")
     async with streaming(Fictional(server.url), redis_url, tmp_path, symbols=()) as streamer:
-        await until(lambda: streamer.supervisor._selection is not None)
+        await until(lambda: streamer.supervisor._choice.selection is not None)
         assert not streamer.supervisor.feeds
         select(streamer.file, "AAA")
         await server.subscription("AAA.trade")
@@ -108,7 +109,7 @@ async def test_a_broken_selection_at_the_start_is_waited_for(
 async def test_news_of_an_instrument_reads_the_list_again(
     server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "NEWS_SECONDS", 0.0)
+    monkeypatch.setattr(listing_module, "NEWS_SECONDS", 0.0)
     async with streaming(Fictional(server.url), redis_url, tmp_path, symbols=("AAA", "NEW")):
         await server.subscription("AAA.trade")
         server.symbols.append("NEW")
@@ -147,7 +148,7 @@ async def test_a_reading_is_reported_once(
 ) -> None:
     logger = CapturingLogger()
     monkeypatch.setattr(report_module, "log", logger)
-    monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 0.0)  # applied again with every look
+    monkeypatch.setattr(listing_module, "INSTRUMENTS_SECONDS", 0.0)  # applied again with every look
     async with streaming(Fictional(server.url), redis_url, tmp_path, symbols=("AAA", "TYPO")) as streamer:
         await server.subscription("AAA.trade")
         select(streamer.file, "AAA", "BBB")
@@ -167,16 +168,16 @@ async def test_a_list_that_lost_its_half_is_no_list_and_one_absence_is_no_farewe
         await until(lambda: bus.has(3, "BBB"))
         for symbols in ([], ["CCC"]):
             monkeypatch.setattr(server, "symbols", symbols)
-            assert not await supervisor._read_instruments()
+            assert not await supervisor.listing.read()
         assert "3 were before" in supervisor.complaint
         monkeypatch.setattr(server, "symbols", ["AAA", "CCC"])
         for kept in (True, True, False):
-            assert await supervisor._read_instruments()
-            assert ("BBB" in {one.symbol for one in supervisor._instruments}) is kept
-        monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 0.0)
+            assert await supervisor.listing.read()
+            assert ("BBB" in {one.symbol for one in supervisor.listing.instruments}) is kept
+        monkeypatch.setattr(listing_module, "INSTRUMENTS_SECONDS", 0.0)
         await until(lambda: not any("BBB.trade" in names for _, names in server.sockets))
         assert streamer.publisher.sequences.seen["BBB|trade"] == 3
-        monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 3600.0)
+        monkeypatch.setattr(listing_module, "INSTRUMENTS_SECONDS", 3600.0)
 
 
 async def test_a_selection_is_obeyed_while_the_list_is_waited_for(
@@ -190,8 +191,8 @@ async def test_a_selection_is_obeyed_while_the_list_is_waited_for(
 
     async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
         await server.subscription("AAA.trade")
-        monkeypatch.setattr(streamer.supervisor, "_read_instruments", never)
-        monkeypatch.setattr(supervisor_module, "INSTRUMENTS_SECONDS", 0.0)
+        monkeypatch.setattr(streamer.supervisor.listing, "read", never)
+        monkeypatch.setattr(listing_module, "INSTRUMENTS_SECONDS", 0.0)
         await asked.wait()
         select(streamer.file, "AAA", "BBB")
         await server.subscription("BBB.trade")

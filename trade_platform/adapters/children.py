@@ -33,10 +33,18 @@ class Child:
     """One process, its log file and how often it had to be started again."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        restarts: bool = True,
     ) -> None:
+        """``restarts``: it is started again when it dies."""
         self.name = name
         self.restarts = 0
+        self._kept = restarts
         self._arguments = [sys.executable, *arguments]
         self._environment = {
             **os.environ,
@@ -85,7 +93,7 @@ class Child:
     def keep_alive(self) -> str | None:
         """Start it again if it died, at most at a growing interval; the sentence to say when it did."""
         code = self.exited()
-        if code is None or self._stopping or time.monotonic() < self._next_start:
+        if code is None or self._stopping or not self._kept or time.monotonic() < self._next_start:
             return None
         self.restarts += 1
         self._next_start = time.monotonic() + min(0.5 * 2 ** min(self.restarts, 6), _RESTART_LIMIT_SECONDS)

@@ -1,29 +1,29 @@
-"""Performs REST requests: timeouts, the exchange's own errors, and its published weight budget."""
+"""Performs REST requests: timeouts, the exchange's own errors, and its published limits."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 
+from trade_platform.adapters.budget import Budget, Quiet
 from trade_platform.exchanges.session import Request, RestError
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5, sock_read=10)
 MAXIMUM_BYTES: Final = 64 * 1024 * 1024
 """Longest answer that is read; Binance's list of instruments is some 20 MB."""
-SHARE: Final = 0.8
-"""Part of the published budget that one process takes; the rest is for people and other programs."""
 PATIENCE_SECONDS: Final = 30.0
 """How long a request waits where the exchange asked for quiet."""
-REFUSED_SECONDS: Final = {418: 120.0, 429: 10.0}
+REFUSED_SECONDS: Final[Mapping[int, float]] = {418: 120.0, 429: 10.0}
 """How long to keep quiet where the exchange forgets to say it (Retry-After)."""
+BANNED: Final = 418
+"""The whole address is shut out, and every further request lengthens that."""
 
 
 class RestUnavailable(Exception):
@@ -32,34 +32,6 @@ class RestUnavailable(Exception):
 
 class RestQuiet(RestUnavailable):
     """The exchange asked for quiet, and for longer than a request can wait."""
-
-
-class WeightBudget:
-    """A bucket of request weight that refills continuously; requests wait for their share in order."""
-
-    def __init__(self, weight_per_minute: int, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._capacity = weight_per_minute * SHARE
-        self._left = self._capacity
-        self._at = monotonic()
-        self._quiet_until = 0.0
-
-    def wait_seconds(self, weight: int) -> float:
-        """Take the weight and say how long to wait before it may be spent."""
-        now = self._monotonic()
-        rate = self._capacity / 60
-        self._left = min(self._capacity, self._left + (now - self._at) * rate) - weight
-        self._at = now
-        return max(0.0, -self._left / rate, self._quiet_until - now)
-
-    @property
-    def quiet_seconds(self) -> float:
-        """How much longer the exchange wants to hear nothing."""
-        return max(0.0, self._quiet_until - self._monotonic())
-
-    def be_quiet(self, seconds: float) -> None:
-        """The exchange asked us to stop for so long."""
-        self._quiet_until = max(self._quiet_until, self._monotonic() + seconds)
 
 
 class RestClient:
@@ -71,12 +43,12 @@ class RestClient:
         *,
         name: str,
         error_of: Callable[[int, bytes], RestError | None],
-        weight_per_minute: int,
+        budget: Budget,
         ssl_context: ssl.SSLContext | None = None,
         timeout: aiohttp.ClientTimeout = TIMEOUT,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self.budget = WeightBudget(weight_per_minute)
+        self.budget = budget
         self.requests = 0
         self.failures = 0
         self._name = name
@@ -98,11 +70,11 @@ class RestClient:
 
     async def fetch(self, request: Request) -> bytes:
         """The body of a good answer; raises RestError where the exchange refuses, RestUnavailable else."""
-        if (quiet := self.budget.quiet_seconds) > PATIENCE_SECONDS:
-            until = datetime.fromtimestamp(time.time() + quiet, UTC)
-            raise RestQuiet(f"{self._name} asked for quiet until {until:%Y-%m-%d %H:%M:%S} UTC.")
-        if (wait := self.budget.wait_seconds(request.weight)) > 0:
-            await asyncio.sleep(wait)
+        try:
+            await self.budget.take(request.limit, request.weight, patience_seconds=PATIENCE_SECONDS)
+        except Quiet as quiet:
+            until = datetime.fromtimestamp(time.time() + quiet.seconds, UTC)
+            raise RestQuiet(f"{self._name} asked for quiet until {until:%Y-%m-%d %H:%M:%S} UTC.") from quiet
         self.requests += 1
         try:
             status, body, retry_after = await self._perform(request)
@@ -111,15 +83,25 @@ class RestClient:
             raise RestUnavailable(
                 f"{self._name}: {request.path} at {self.base_url} gave no answer ({_in_words(error)})."
             ) from error
-        if status in REFUSED_SECONDS:
-            self.budget.be_quiet(retry_after or REFUSED_SECONDS[status])
         refusal = self._error_of(status, body)
         if refusal is None and status >= 400:
             refusal = RestError(status, f"HTTP status {status}", retry=status in (408, 429) or status >= 500)
         if refusal is not None:
             self.failures += 1
+            await self._heed(request, status, retry_after, refusal)
             raise refusal
         return body
+
+    async def _heed(self, request: Request, status: int, retry_after: float, refusal: RestError) -> None:
+        """The exchange asked for quiet: for these requests, or for all that this address does.
+
+        Not so what it says of its maintenance (503): that is asked about until it is over.
+        """
+        if status == BANNED:
+            await self.budget.be_quiet(retry_after or REFUSED_SECONDS[status])
+        elif status in REFUSED_SECONDS or refusal.quiet_seconds:
+            seconds = retry_after or refusal.quiet_seconds or REFUSED_SECONDS[status]
+            await self.budget.be_quiet(seconds, request.limit)
 
     async def _perform(self, request: Request) -> tuple[int, bytes, float]:
         assert self._http is not None, "the client is used inside its context"
