@@ -1,70 +1,50 @@
-import json
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from click.testing import CliRunner
 
-from trade_platform.cli import cli
+from trade_platform import cli as program
+
+
+def test_every_verb_is_registered_with_a_line_of_its_own() -> None:
+    answer = CliRunner().invoke(program.cli, ["--help"])
+    assert answer.exit_code == 0
+    for verb in program.VERBS:
+        assert f"\n  {verb.name} " in answer.output
+        assert verb.help
 
 
 @pytest.fixture(autouse=True)
-def own_folder(tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_logging() -> Iterator[None]:
+    """The program silences what is below it; other tests want to hear it."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (["fly"], 2, "No such command"),
+        (["upgrade"], 2, "trade-platform: Nothing is running here: start it with `trade-platform up`."),
+        (["status"], 2, "trade-platform: Nothing is running here"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_an_exit_code(
+    arguments: list[str],
+    code: int,
+    part: str,
+    tmp_path: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("DATA_FOLDER", str(tmp_path))
-
-
-@pytest.mark.parametrize("verb", ["up", "status", "verify", "instruments", "doctor", "down"])
-def test_every_verb_explains_itself(verb: str) -> None:
-    answer = CliRunner().invoke(cli, [verb, "--help"])
-    assert answer.exit_code == 0
-    assert answer.output.startswith("Usage:")
-
-
-def test_down_says_when_there_is_nothing_to_stop() -> None:
-    assert CliRunner().invoke(cli, ["down"]).output == "nothing was running\n"
-
-
-def test_verify_answers_a_script_in_json_and_an_empty_database_is_not_complete(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", postgres_url)
-    answer = CliRunner().invoke(cli, ["verify", "--json"])
-    assert answer.exit_code == 1
-    assert json.loads(answer.output) == {"instruments": [], "findings": [], "against": "coverage"}
-
-
-def test_status_answers_a_script_in_json(
-    postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", postgres_url)
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    answer = CliRunner().invoke(cli, ["status", "--json"])
-    assert answer.exit_code == 0, answer.output
-    seen = json.loads(answer.output)
-    assert seen["streams"] == []
-    assert (seen["gaps"], seen["dead_letters"]) == (0, 0)
-
-
-def test_the_doctor_finds_servers_that_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
-    for exchange in ("BINANCE_SPOT", "BINANCE_USDM", "DERIBIT"):
-        monkeypatch.setenv(f"{exchange}_REST_URL", "http://127.0.0.1:9")
-    answer = CliRunner().invoke(cli, ["doctor", "--json"])
-    assert answer.exit_code == 1
-    verdicts = {finding["what"]: finding["verdict"] for finding in json.loads(answer.output)}
-    assert verdicts["postgresql"] == "bad"
-    assert verdicts["redis"] == "bad"
-    assert verdicts["data folder"] in ("good", "warning")
-    assert verdicts["deribit and the clock"] == "warning"
-
-
-def test_the_doctor_is_content_with_the_test_servers(
-    postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", postgres_url)
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    for exchange in ("BINANCE_SPOT", "BINANCE_USDM", "DERIBIT"):
-        monkeypatch.setenv(f"{exchange}_REST_URL", "http://127.0.0.1:9")
-    answer = CliRunner().invoke(cli, ["doctor", "--json"])
-    verdicts = {finding["what"]: finding["verdict"] for finding in json.loads(answer.output)}
-    assert verdicts["postgresql"] == "good"
-    assert verdicts["redis"] in ("good", "warning")
+    monkeypatch.setattr("sys.argv", ["trade-platform", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == code
+    said = capsys.readouterr().err
+    assert part in said
+    assert "Traceback" not in said

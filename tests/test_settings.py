@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trade_platform.domain.defences import Defence
-from trade_platform.settings import Settings, SettingsError, settings_from
+from trade_platform.settings import Settings, SettingsError, settings_from, variables
 
 
 def test_an_empty_environment_means_the_defaults() -> None:
@@ -34,6 +34,15 @@ def test_hosts_are_those_of_the_exchange() -> None:
     assert settings.hosts("binance_spot") == ("", "")
 
 
+def test_an_exchange_that_is_new_has_hosts_without_a_setting_of_its_own() -> None:
+    assert settings_from({"MTGOX_WEBSOCKET_URL": "ws://a"}).hosts("mtgox") == ("ws://a", "")
+
+
+def test_what_means_something_is_known_by_name() -> None:
+    meant = ["DATABASE_URL_FILE", "INSTRUMENTS_FILE", "DERIBIT_REST_URL", "WITHOUT"]
+    assert variables(dict.fromkeys([*meant, "URLS", "PATH", "HOME", "X_FILE"], "")) == meant
+
+
 def test_defences_are_named_by_commas() -> None:
     assert settings_from({}).without == frozenset()
     left_out = settings_from({"WITHOUT": "spool, catch_up"}).without
@@ -53,6 +62,9 @@ def test_defences_are_named_by_commas() -> None:
         ("SPOOL_MEGABYTES", "0"),
         ("BUFFER_RECORDS", "1.5"),
         ("REDIS_MEGABYTES", "1"),
+        ("BUDGET_SHARE", "0"),
+        ("BUDGET_SHARE", "1.5"),
+        ("CONNECTION_MAXIMUM_AGE_SECONDS", "-1"),
     ],
 )
 def test_a_bad_setting_is_one_sentence_that_names_it(variable: str, value: str) -> None:

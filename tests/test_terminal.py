@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from trade_platform.adapters.database.overview import HeldTrades, StateOfExchange
+from trade_platform.adapters.database.overview import GapCounts, HeldTrades, StateOfExchange
 from trade_platform.adapters.database.proof import Finding, TradeProof
 from trade_platform.operations.doctor import Finding as Checked
 from trade_platform.operations.doctor import Verdict
@@ -31,7 +31,7 @@ def held(symbol: str, count: int, missing: int = 0) -> InstrumentStatus:
     trades = HeldTrades(
         exchange="deribit", symbol=symbol, channel="trade", held=count, holes=bool(missing), missing=missing
     )
-    return InstrumentStatus(trades=trades, last_price="100.5")
+    return InstrumentStatus(trades=trades, last_price="100.5", age_seconds=3720.0)
 
 
 def status(*instruments: InstrumentStatus) -> Status:
@@ -50,6 +50,7 @@ def status(*instruments: InstrumentStatus) -> Status:
         numbers=12_345,
         gaps=2,
         dead_letters=0,
+        ledger=GapCounts(open=1, unrepairable=1),
     )
 
 
@@ -61,7 +62,7 @@ def test_the_screen_shows_instruments_streams_processes_and_what_is_wrong() -> N
         "BTC-PERPETUAL", "100.5", "1,500", "market:deribit", "1,234", "0.25 s",
         "processor-state: PostgreSQL is away", "deribit, maintenance", "7 complete minutes",
         "1 of 2 processes",
-        "12,345 numbers", "2 gaps noted",
+        "12,345 numbers", "2 gaps noted: 1 open, 0 repaired, 1 beyond repair (0 of trades)", "62 m",
     ):  # fmt: skip
         assert piece in shown
 

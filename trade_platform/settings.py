@@ -7,6 +7,7 @@ that holds the value, for what must not stand in an environment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -16,13 +17,15 @@ from msgspec import Meta
 
 from trade_platform.domain.defences import Defence
 from trade_platform.domain.market_clock import MarketClock
+from trade_platform.exchanges.registry import EXCHANGES
 
 SCHEMES: Final = {
     "database_url": ("postgresql://", "postgres://"),
     "redis_url": ("redis://", "rediss://", "unix://"),
-    **{f"{key}_websocket_url": ("ws://", "wss://") for key in ("binance_spot", "binance_usdm", "deribit")},
-    **{f"{key}_rest_url": ("http://", "https://") for key in ("binance_spot", "binance_usdm", "deribit")},
+    **{f"{key}_websocket_url": ("ws://", "wss://") for key in EXCHANGES},
+    **{f"{key}_rest_url": ("http://", "https://") for key in EXCHANGES},
 }
+_HOST: Final = re.compile(r"[A-Z][A-Z0-9_]*_(WEBSOCKET|REST)_URL")
 
 
 class SettingsError(Exception):
@@ -53,12 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Set by ``up`` for its children: the process without which this one ends, too; 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
-    binance_spot_websocket_url: str = ""
-    binance_spot_rest_url: str = ""
-    binance_usdm_websocket_url: str = ""
-    binance_usdm_rest_url: str = ""
-    deribit_websocket_url: str = ""
-    deribit_rest_url: str = ""
+    predecessor: str = ""
+    """Set for the second slot of a lane: the process that still delivers while this one begins."""
     tls_ca_file: str = ""
     """Extra certificate authority to trust (a simulator with TLS)."""
     spool_megabytes: Annotated[int, Meta(ge=1)] = 256
@@ -67,36 +66,83 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bound of the publisher's buffer in memory."""
     stream_window_seconds: Annotated[float, Meta(ge=60)] = 900.0
     """Stored entries stay in a stream so long: for late readers, and if PostgreSQL loses some in a crash."""
+    archive: str = ""
+    """Folder or URL of files in the layout of data.binance.vision; empty: none is asked."""
     candle_lateness_seconds: Annotated[float, Meta(ge=0)] = 2.5
     """Market seconds after a minute's end until its candle is stored, proven complete or not."""
+    budget_share: Annotated[float, Meta(gt=0, le=1)] = 0.25
+    """What a process takes of an exchange's published limits while Redis, where they are shared, is away."""
+    connection_maximum_age_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    """After how long a connection to an exchange is replaced, without a break; 0: shortly before the
+    exchange cuts it, where it does."""
 
     without: frozenset[Defence] = frozenset()
     """Defences that are left out, by commas: a rehearsal of `make faults`, never for use."""
+    urls: dict[str, str] = {}
+    """Other hosts than the exchanges' own, by variable: ``<KEY>_WEBSOCKET_URL``, ``<KEY>_REST_URL``."""
 
     def hosts(self, exchange: str) -> tuple[str, str]:
         """(WebSocket, REST) base URLs that replace the exchange's own; empty where they do not."""
-        return getattr(self, f"{exchange}_websocket_url", ""), getattr(self, f"{exchange}_rest_url", "")
+        key = exchange.upper()
+        return self.urls.get(f"{key}_WEBSOCKET_URL", ""), self.urls.get(f"{key}_REST_URL", "")
+
+
+PLAIN: Final = tuple(name for name in Settings.__struct_fields__ if name != "urls")
+"""Those that are one variable each."""
+
+
+def variables(environment: Mapping[str, str]) -> list[str]:
+    """Which of these variables mean something to us."""
+    return [one for one in environment if _means(one) or _means(one.removesuffix("_FILE"))]
+
+
+def _means(variable: str) -> bool:
+    return (variable.isupper() and variable.lower() in PLAIN) or _HOST.fullmatch(variable) is not None
 
 
 def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the environment; raises SettingsError with one clear sentence."""
     environment = os.environ if environment is None else environment
-    given: dict[str, str] = {}
-    for name in Settings.__struct_fields__:
-        variable = name.upper()
-        if variable in environment:
-            given[name] = environment[variable]
-        elif path := environment.get(f"{variable}_FILE"):
-            try:
-                given[name] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "it is not text"
-                raise SettingsError(
-                    f"{variable}_FILE names {path}, which cannot be read ({why}): "
-                    "check the path and its permissions."
-                ) from error
+    given = _given(environment)
     if "database_url" in given:  # as SQLAlchemy writes it; everything else here wants it plain
         given["database_url"] = given["database_url"].replace("postgresql+psycopg://", "postgresql://", 1)
+    _check(given)
+    plain = {name: _listed(name, given[name]) for name in PLAIN if name in given}
+    for name, value in plain.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            raise SettingsError(
+                f"{name.upper()}={given[name]!r} is not usable ({error}): correct or unset it."
+            ) from error
+    urls = {name.upper(): value for name, value in given.items() if name not in PLAIN}
+    return msgspec.convert({**plain, "urls": urls}, Settings, strict=False, dec_hook=_path)
+
+
+def _given(environment: Mapping[str, str]) -> dict[str, str]:
+    """What the environment says, by our names; a file's content where a file is named."""
+    given: dict[str, str] = {}
+    for variable in variables(environment):
+        bare = variable.removesuffix("_FILE")
+        if _means(variable):
+            given[variable.lower()] = environment[variable]
+        elif bare not in environment and (path := environment[variable]):
+            given[bare.lower()] = _content(variable, path)
+    return given
+
+
+def _content(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise SettingsError(
+            f"{variable} names {path}, which cannot be read ({why}): check the path and its permissions."
+        ) from error
+
+
+def _check(given: Mapping[str, str]) -> None:
+    """What types cannot say."""
     for name, schemes in SCHEMES.items():
         if given.get(name) and not given[name].startswith(schemes):  # its password is not to be shown
             raise SettingsError(
@@ -110,15 +156,6 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
             raise SettingsError(
                 f"MARKET_CLOCK={clock!r} is no origin/anchor/speed: `up` sets it for its children; unset it."
             ) from error
-    for name, value in given.items():
-        try:
-            msgspec.convert({name: _listed(name, value)}, Settings, strict=False, dec_hook=_path)
-        except msgspec.ValidationError as error:
-            raise SettingsError(
-                f"{name.upper()}={value!r} is not usable ({error}): correct or unset it."
-            ) from error
-    values = {name: _listed(name, value) for name, value in given.items()}
-    return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
 
 
 def _listed(name: str, value: str) -> str | list[str]:

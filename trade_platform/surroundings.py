@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
 import redis
 
+from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.children import Kept
 from trade_platform.adapters.embedded import start_postgres, start_redis, url_of
 from trade_platform.adapters.rest import RestClient
+from trade_platform.domain.defences import Defence
 from trade_platform.exchanges.session import Exchange
 from trade_platform.settings import Settings
 
@@ -110,11 +112,17 @@ def connections(settings: Settings) -> Iterator[tuple[psycopg.Connection, redis.
         bus.close()
 
 
-def rest_client(exchange: Exchange, settings: Settings) -> RestClient:
+@asynccontextmanager
+async def rest_client(exchange: Exchange, settings: Settings) -> AsyncIterator[RestClient]:
     """An exchange's REST side, at the host that settings name."""
-    return RestClient(
-        settings.hosts(exchange.key)[1] or exchange.rest_url,
-        name=exchange.key,
-        error_of=exchange.error_of,
-        weight_per_minute=exchange.weight_per_minute,
+    budget = Budget(
+        exchange.key,
+        exchange.limits,
+        redis_url=settings.redis_url or url_of(settings.data_folder.absolute() / "redis"),
+        share=settings.budget_share,
+        unlimited=Defence.BUDGETS in settings.without,
     )
+    url = settings.hosts(exchange.key)[1] or exchange.rest_url
+    rest = RestClient(url, name=exchange.key, error_of=exchange.error_of, budget=budget)
+    async with budget, rest as client:
+        yield client

@@ -89,7 +89,7 @@ def _instruments(status: Status, rates: dict[tuple[str, str, str], float], most:
     instruments = status.instruments
     words = {state.exchange: state.status for state in status.states if not state.scope}
     table = _table("Trades held", "instrument")
-    for name in ("last price", "held", "per second", "missing"):
+    for name in ("last price", "held", "per second", "missing", "age"):
         table.add_column(name, justify="right")
     shown = sorted(instruments, key=lambda one: -one.trades.held)[:most]
     shown.sort(key=lambda one: (one.trades.exchange, one.trades.symbol))
@@ -104,6 +104,7 @@ def _instruments(status: Status, rates: dict[tuple[str, str, str], float], most:
                 f"{trades.held:,}",
                 "–" if rate is None else f"{rate:,.1f}",
                 _count(trades.missing),
+                _age(one.age_seconds),
             )
     if len(instruments) > len(shown):
         table.caption = f"{len(instruments) - len(shown)} more instruments with fewer trades"
@@ -113,6 +114,16 @@ def _instruments(status: Status, rates: dict[tuple[str, str, str], float], most:
 def _plain(price: str) -> str:
     """Without the zeros that an exchange pads with."""
     return price.rstrip("0").rstrip(".") if "." in price else price
+
+
+def _age(seconds: float | None) -> str:
+    """Short: the column is narrow."""
+    if seconds is None:
+        return "–"
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _table(title: str, first: str) -> Table:
@@ -148,7 +159,12 @@ def _summary(status: Status, note: str) -> Text:
         f"{status.candles:,} complete minutes made of trades, {status.exchange_candles:,} told by exchanges, "
         f"{status.numbers:,} numbers\n"
     )
-    text.append(f"{status.gaps:,} gaps noted, {status.dead_letters:,} records refused\n")
+    ledger = status.ledger
+    text.append(f"{status.gaps:,} gaps noted: ")
+    text.append(f"{ledger.open:,} open", style="yellow" if ledger.open else "")
+    text.append(f", {ledger.repaired:,} repaired, {ledger.unrepairable:,} beyond repair ")
+    text.append(f"({ledger.of_trades:,} of trades)", style="red bold" if ledger.of_trades else "")
+    text.append(f", {status.dead_letters:,} records refused\n")
     return text
 
 

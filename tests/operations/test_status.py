@@ -9,8 +9,13 @@ import psycopg
 import pytest
 import redis
 
+from tests.processors.feeding import NOON, Feeder, number, trade
+from tests.processors.feeding import entry as batch
 from trade_platform.adapters.bus import latest_key
+from trade_platform.adapters.database.connection import connect
+from trade_platform.adapters.database.overview import GapCounts
 from trade_platform.adapters.process import RunFile
+from trade_platform.domain.model import MICROSECONDS
 from trade_platform.operations.status import read_status, read_streams
 
 
@@ -142,3 +147,37 @@ def test_only_the_last_word_of_an_exchange_counts(
         )
     (state,) = read_status(connection, bus, tmp_path).states
     assert state.status == "open"
+
+
+def test_gaps_are_told_by_where_they_stand(
+    connection: psycopg.Connection, bus: redis.Redis, tmp_path: Path
+) -> None:
+    for state, channel in (
+        ("open", "trade"),
+        ("repaired", "trade"),
+        ("unrepairable", "trade"),
+        ("unrepairable", "mark"),
+    ):
+        connection.execute(
+            """insert into gap (exchange, channel, reason, since, state, closed_at)
+               values ('deribit', %s, 'disconnect', now(), %s, case when %s <> 'open' then now() end)""",
+            (channel, state, state),
+        )
+    status = read_status(connection, bus, tmp_path)
+    assert status.gaps == 4
+    assert status.ledger == GapCounts(open=1, repaired=1, unrepairable=2, of_trades=1)
+
+
+def test_an_instrument_s_age_is_that_of_its_newest_trade_or_of_what_was_listened_to(
+    connection: psycopg.Connection, bus: redis.Redis, tmp_path: Path
+) -> None:
+    """The newest of all tells the time of a market that has its own."""
+    with connect(connection.info.dsn, name="test") as writer:
+        feeder = Feeder(writer)
+        feeder.apply(batch([trade(1, NOON), trade(1, NOON, symbol="ETHUSDT")]))
+        feeder.apply(batch([number(NOON + 90 * MICROSECONDS)], 2))
+    told = {one.trades.symbol: one.age_seconds for one in read_status(connection, bus, tmp_path).instruments}
+    assert told["BTCUSDT"] == 0.0
+    assert told["ETHUSDT"] == pytest.approx(90, abs=0.01)
+    later = read_status(connection, bus, tmp_path, NOON + 100 * MICROSECONDS)
+    assert {round(one.age_seconds or 0) for one in later.instruments} == {10, 100}

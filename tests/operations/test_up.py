@@ -1,5 +1,18 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from trade_platform.domain.defences import Defence
 from trade_platform.domain.model import MICROSECONDS
-from trade_platform.operations.up import replay_clock, simulated_clock
+from trade_platform.operations.up import finishing, replay_clock, simulated_clock
+from trade_platform.operations.up.lane import Lane, fitness_of
+from trade_platform.operations.upgrade import Fitness
+from trade_platform.operations.verify import Verification
 
 NOW = 1_700_000_000 * MICROSECONDS
 
@@ -20,3 +33,111 @@ def test_a_replay_reaches_its_first_frame_after_the_lead() -> None:
     clock = replay_clock(NOW, 20.0, 50.0, lead_seconds=8.0)
     assert clock.at(58.0) == NOW
     assert clock.at(59.0) == NOW + 20 * MICROSECONDS
+
+
+@pytest.mark.parametrize(
+    ("details", "fitness"),
+    [
+        ({"role": "starting"}, Fitness.STARTING),
+        ({"role": "standby"}, Fitness.LIVE),
+        ({"role": "owner"}, Fitness.WORKING),
+        ({"role": "leader"}, Fitness.WORKING),
+        ({"live": False, "waiting_for": "BTCUSDT trade"}, Fitness.STARTING),
+        ({"live": True}, Fitness.WORKING),
+    ],
+)
+def test_how_fit_a_successor_is_stands_in_its_health(details: dict[str, object], fitness: Fitness) -> None:
+    found, detail = fitness_of({"ok": True, "details": details})
+    assert found is fitness
+    assert detail == details.get("waiting_for", "")
+
+
+def test_a_process_that_does_not_answer_is_not_fit() -> None:
+    assert fitness_of({}) == (Fitness.STARTING, "")
+
+
+PROGRAM = """
+import os, signal
+from pathlib import Path
+from trade_platform.adapters.process import RunFile
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+with RunFile(Path(os.environ["DATA_FOLDER"]), os.environ["PROCESS_NAME"]):
+    Path(os.environ["DATA_FOLDER"], os.environ["PROCESS_NAME"]).write_text(os.environ.get("PREDECESSOR", ""))
+    signal.sigwait({signal.SIGTERM})
+"""
+
+
+def test_the_slots_of_a_lane_take_turns_and_what_was_stopped_stays_so(tmp_path: Path) -> None:
+    lane = Lane("worker", ["-c", PROGRAM], {"DATA_FOLDER": str(tmp_path)}, tmp_path)
+    lane.child.start()
+    for old, new in (("worker", "worker-b"), ("worker-b", "worker")):
+        assert (lane.process, lane.idle) == (old, new)
+        lane.start_successor()
+        while not all(child.ready() for child in lane.children):
+            assert lane.child.exited() is None, lane.child.last_words()
+        lane.ask_old_to_stop()
+        while not lane.old_has_stopped():
+            assert lane.keep_alive() is None
+        assert lane.promote() == ""
+        assert (tmp_path / new).read_text() == old, "it knows whom it follows"
+    lane.start_successor()
+    lane.dismiss_successor()
+    assert [child.name for child in lane.children] == ["worker"]
+    lane.ask_old_to_stop()
+    lane.child.wait(30)
+
+
+class Closing:
+    """Processes at the end of a run, on servers that are away for the first questions."""
+
+    streamers = processors = repair = ()
+    simulator = None
+    simulated = clean = True
+
+    def __init__(self, folder: Path, away: int) -> None:
+        self.folder = folder
+        self.said: list[str] = []
+        self.kept_alive = 0
+        self.display = self
+        self.surroundings = self.options = self
+        self.without: frozenset[Defence] = frozenset()
+        self.exchanges = ("deribit",)
+        self._away = away
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def show(self) -> None: ...
+
+    def pause_market(self) -> None: ...
+
+    def streamers_say(self) -> list[object]:
+        return []
+
+    def end(self, children: object) -> None: ...
+
+    def keep_alive(self, *_: object) -> None:
+        self.kept_alive += 1
+
+    @contextmanager
+    def connections(self) -> Iterator[tuple[None, None]]:
+        self._away -= 1
+        if self._away % 2:
+            raise psycopg.OperationalError("the server closed the connection")
+        yield None, None
+
+
+def test_a_database_that_goes_away_at_the_end_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second question finds it gone: draining, repairing and proving all go on, and it is said once."""
+    monkeypatch.setattr(finishing, "read_streams", lambda *_: [])
+    monkeypatch.setattr(finishing, "open_counts", lambda _: ({("deribit", "restart"): 0}, 0.0))
+    proof = Verification(instruments=[], findings=[], against="ledger")
+    monkeypatch.setattr(finishing, "verify", lambda *_: proof)
+    closing = Closing(tmp_path, away=100)
+    outcome = finishing.finish(closing)  # type: ignore[arg-type]
+    assert outcome.drained
+    assert outcome.verification is proof
+    assert closing.kept_alive >= 3
+    assert sum("is away, and waited for" in sentence for sentence in closing.said) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ import redis
 from trade_platform.adapters.bus import latest_key
 from trade_platform.adapters.children import LEADER, running
 from trade_platform.adapters.database.overview import (
+    GapCounts,
     HeldTrades,
     StateOfExchange,
     candle_counts,
@@ -21,6 +23,7 @@ from trade_platform.adapters.database.overview import (
     stream_positions,
 )
 from trade_platform.adapters.loopback import LoopbackError, get_json
+from trade_platform.domain.model import DAY, MICROSECONDS, MINUTE
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +48,8 @@ class InstrumentStatus(msgspec.Struct, frozen=True, kw_only=True):
     trades: HeldTrades
     last_price: str
     """Close of the running candle, else the last price that a ticker told; empty when neither is fresh."""
+    age_seconds: float | None = None
+    """Market seconds since the newest of what is recorded of it was received."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,18 +62,26 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     numbers: int
     """Quotes, tickers, marks, funding, greeks …: one row a measurement."""
     gaps: int
+    """Ever noted; where they stand: ``ledger``."""
     dead_letters: int
+    ledger: GapCounts = GapCounts()
 
     @property
     def good(self) -> bool:
         return all(process.healthy for process in self.processes) and not self.dead_letters
 
 
-def read_status(connection: psycopg.Connection, bus: redis.Redis, data_folder: Path) -> Status:
-    """Ask PostgreSQL, Redis and every process of the data folder."""
+def read_status(
+    connection: psycopg.Connection, bus: redis.Redis, data_folder: Path, market_time: int | None = None
+) -> Status:
+    """Ask PostgreSQL, Redis and every process of the data folder.
+
+    ``market_time``: where whoever asks knows the market's clock; it is guessed from the data otherwise.
+    """
     candles, exchange_candles = candle_counts(connection)
-    gaps, dead_letters = gap_and_dead_letter_counts(connection)
+    ledger, dead_letters = gap_and_dead_letter_counts(connection)
     held = held_trades(connection)
+    now = _market_time(held) if market_time is None else market_time
     return Status(
         processes=[
             _process_status(record.name, record.pid, record.metrics)
@@ -77,16 +90,28 @@ def read_status(connection: psycopg.Connection, bus: redis.Redis, data_folder: P
         ],
         streams=read_streams(connection, bus),
         instruments=[
-            InstrumentStatus(trades=one, last_price=price)
+            InstrumentStatus(trades=one, last_price=price, age_seconds=_age(one, now))
             for one, price in zip(held, _last_prices(bus, held), strict=True)
         ],
         states=exchange_states(connection),
         candles=candles,
         exchange_candles=exchange_candles,
         numbers=number_count(connection),
-        gaps=gaps,
+        gaps=ledger.noted,
         dead_letters=dead_letters,
+        ledger=ledger,
     )
+
+
+def _market_time(held: list[HeldTrades]) -> int:
+    """The machine's clock; of a simulated or replayed market, which has its own, the newest that is held."""
+    now = time.time_ns() // 1000
+    newest = max((one.newest for one in held if one.newest is not None), default=now)
+    return now if now - DAY < newest < now + MINUTE else newest
+
+
+def _age(one: HeldTrades, now: int) -> float | None:
+    return None if one.newest is None else max(now - one.newest, 0) / MICROSECONDS
 
 
 def read_streams(connection: psycopg.Connection, bus: redis.Redis) -> list[StreamStatus]:

@@ -1,0 +1,132 @@
+"""The end of a run: stop the market, drain each stage into the next, prove."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+import psycopg
+import redis
+
+from trade_platform.adapters.database.gaps import open_counts
+from trade_platform.domain.defences import Defence
+from trade_platform.operations.status import read_streams
+from trade_platform.operations.up.plan import Outcome
+from trade_platform.operations.up.processes import Processes, children_of
+from trade_platform.operations.verify import Verification, verify
+
+SETTLE_SECONDS = 15.0
+REPAIR_SECONDS = 30.0
+DRAIN_SECONDS = 120.0
+PROVE_SECONDS = 60.0
+"""For a database that went away to come back for the proof."""
+
+
+def finish(processes: Processes) -> Outcome:
+    """Whatever dies meanwhile is started again, and asked again."""
+    return _Finish(processes).run()
+
+
+class _Finish:
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._pause = threading.Event()
+        self._said = ""
+
+    def run(self) -> Outcome:
+        processes = self._processes
+        processes.display.say("stopping: the market first, then what carries it")
+        processes.pause_market()
+        self._settle()
+        processes.end(children_of(processes.streamers))
+        if self._drain():
+            self._repair()
+        processes.end(children_of(processes.repair))
+        drained = self._drain()
+        processes.end(children_of(processes.processors))
+        processes.show()
+        processes.display.say("verifying")
+        verification = self._prove()
+        if processes.simulator:
+            processes.end([processes.simulator])
+        return Outcome(verification=verification, drained=drained, clean=processes.clean)
+
+    def _settle(self) -> None:
+        """A market that stands still can be caught up with: whoever was just away asks what it missed.
+
+        A real market goes on; what is unsettled then, the next run finds by the numbers that are kept.
+        """
+        processes = self._processes
+        deadline = time.monotonic() + (SETTLE_SECONDS if processes.simulated else 0.0)
+        while time.monotonic() < deadline and not all(map(_settled, processes.streamers_say())):
+            processes.keep_alive(*processes.lanes)
+            self._pause.wait(0.1)
+
+    def _repair(self) -> None:
+        """What is still open of a market that stands still can be had: the proof waits for it.
+
+        A real market's is left to the next run.
+        """
+        processes = self._processes
+        patience = 0.0 if Defence.REPAIR in processes.surroundings.without else REPAIR_SECONDS
+        deadline = time.monotonic() + (patience if processes.simulated else 0.0)
+        while time.monotonic() < deadline and not self._repaired():
+            processes.keep_alive(*processes.processors, *processes.repair)
+            self._pause.wait(0.2)
+
+    def _repaired(self) -> bool:
+        try:
+            with self._processes.connections() as (connection, _):
+                counts, _ = open_counts(connection)
+        except psycopg.Error as error:
+            self._note(error)
+            return False
+        return not any(counts[key] for key in counts if key[0] in self._processes.options.exchanges)
+
+    def _drain(self) -> bool:
+        """Until everything is stored; a server that goes away meanwhile is waited for."""
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while not self._stored():
+            self._processes.keep_alive(*self._processes.processors, *self._processes.repair)
+            if time.monotonic() > deadline:
+                self._processes.display.say(
+                    "not everything could be stored in time; it stays in Redis for the next run"
+                )
+                return False
+            self._pause.wait(0.05)
+        return True
+
+    def _stored(self) -> bool:
+        try:
+            with self._processes.connections() as (connection, bus):
+                return all(stream.stored for stream in read_streams(connection, bus))
+        except (psycopg.Error, redis.RedisError) as error:
+            self._note(error)
+            return False
+
+    def _prove(self) -> Verification:
+        """Begun anew where the database went away in the middle of it."""
+        deadline = time.monotonic() + PROVE_SECONDS
+        while True:
+            try:
+                with self._processes.connections() as (connection, _):
+                    return verify(connection, self._processes.folder)
+            except psycopg.Error as error:
+                if time.monotonic() > deadline:
+                    raise
+                self._note(error)
+            self._processes.keep_alive()
+            self._pause.wait(0.5)
+
+    def _note(self, error: Exception) -> None:
+        """Once, not at every try."""
+        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        if first != self._said:
+            self._said = first
+            self._processes.display.say(f"a server is away, and waited for: {first}")
+
+
+def _settled(health: Mapping[str, object]) -> bool:
+    details = health.get("details")
+    return isinstance(details, dict) and not details.get("unsettled") and not details.get("connections_down")
