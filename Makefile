@@ -39,10 +39,10 @@ check: $(VENV)/.development ## style, types, import rules, lock files, migration
 bench: $(INSTALLED) ## speed, latency and memory as a table (QUICK=1: ratios alone, in a minute)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(ARGS)
 
-faults: $(INSTALLED) ## each fault in turn, with times, lost and duplicated (ARGS="--only redis_kill")
+faults: $(INSTALLED) ## each fault, with and without its defence; what was lost (ARGS="--only redis_kill")
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
-soak: $(INSTALLED) ## memory of each process under a fixed load (MINUTES=10)
+soak: $(INSTALLED) ## memory of every process under a fixed load; 30 minutes are judged (MINUTES=30)
 	@$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 clean: ## remove the environment and all caches; DATA=1 removes the recorded data (.data), too

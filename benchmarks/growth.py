@@ -15,6 +15,10 @@ ENOUGH_MINUTES = 30.0
 """A shorter run shows a warm-up's tail as growth: it is not judged."""
 CONFIDENCE = 2.0
 """Standard errors on either side."""
+ENTRIES = "structure_entries"
+MOST = "structure_high_water"
+BOUND = "structure_bound"
+"""Gauges that name each structure with its size, its highest and its bound."""
 
 
 class Slope(msgspec.Struct, frozen=True):
@@ -85,16 +89,37 @@ def fails(found: Slope | None, minutes: float) -> bool:
 
 
 def growing(early: Mapping[str, float], late: Mapping[str, float], most: int = 3) -> list[str]:
-    """Gauges that are higher late than early, those that grew by most of their size first; ages and lags
-    hold nothing.
+    """What is higher late than early: structures first, each with its bound, then other gauges; among
+    them those that grew by most of their size. Ages and lags hold nothing.
     """
-    grown = {name: (early.get(name, 0.0), value) for name, value in late.items() if "seconds" not in name}
-    ranked = sorted(
-        ((now - before) / max(abs(before), 1.0), name, before, now)
-        for name, (before, now) in grown.items()
-        if now > before
+    grown = {
+        name: (now - early.get(name, 0.0)) / max(abs(early.get(name, 0.0)), 1.0)
+        for name, now in late.items()
+        if now > early.get(name, 0.0) and "seconds" not in name and not name.startswith((MOST, BOUND))
+    }
+    ranked = sorted(grown, key=lambda name: (not name.startswith(ENTRIES), -grown[name], name))
+    return [_growth(name, early.get(name, 0.0), late) for name in ranked[:most]]
+
+
+def fullest(late: Mapping[str, float], most: int = 4) -> list[str]:
+    """The structures that came nearest to their bounds: the most that each ever held, of what it may."""
+    marks = {name.removeprefix(MOST): value for name, value in late.items() if name.startswith(MOST)}
+    full = sorted(
+        ((value / max(late.get(f"{BOUND}{name}", 1.0), 1.0), name) for name, value in marks.items()),
+        reverse=True,
     )
-    return [f"{name} {_spell(before)} → {_spell(now)}" for _, name, before, now in reversed(ranked[-most:])]
+    return [
+        f"{name.strip('{}')} {_spell(marks[name])}/{_spell(late.get(f'{BOUND}{name}', 0.0))}"
+        for _, name in full[:most]
+    ]
+
+
+def _growth(name: str, before: float, late: Mapping[str, float]) -> str:
+    if not name.startswith(ENTRIES):
+        return f"{name} {_spell(before)} → {_spell(late[name])}"
+    place = name.removeprefix(ENTRIES)
+    bound = _spell(late.get(f"{BOUND}{place}", 0.0))
+    return f"{place.strip('{}')} {_spell(before)} → {_spell(late[name])} (at most {bound})"
 
 
 def _spell(value: float) -> str:

@@ -17,6 +17,8 @@ Reading: TypeAlias = Mapping[str, float]
 """Words for what may have happened, with a counter each."""
 
 ANSWER_SECONDS = 2.0
+ORDER_SECONDS = 20.0
+"""An order may be a lot of work."""
 OWN = frozenset({"exchange", "stream"})
 """Labels that say of which process it is; that is known."""
 
@@ -24,7 +26,8 @@ OWN = frozenset({"exchange", "stream"})
 def ask(url: str, body: bytes | None = None) -> bytes:
     """GET, or POST where there is a body; any status is an answer. Raises LoopbackError."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=ANSWER_SECONDS)
+    patience = ANSWER_SECONDS if body is None else ORDER_SECONDS
+    connection = http.client.HTTPConnection(parts.netloc, timeout=patience)
     try:
         connection.request("GET" if body is None else "POST", parts.path, body)
         return connection.getresponse().read()

@@ -10,20 +10,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import psycopg
-from prometheus_client.samples import Sample
 
-from benchmarks.loopback import ask, post, samples_of
+from benchmarks.observed import Observed
+from benchmarks.recorded import Tables
+from benchmarks.relay import Relay
+from benchmarks.seclusion import Seclusion
 from benchmarks.stage import RunFailed
 from trade_platform.adapters.database import migrate
 from trade_platform.adapters.embedded import Server, start_postgres, start_redis
-from trade_platform.adapters.loopback import LoopbackError, get_json
-from trade_platform.adapters.process import Run, read_run
+from trade_platform.adapters.loopback import LoopbackError
+from trade_platform.adapters.process import read_runs
 from trade_platform.exchanges.registry import EXCHANGES
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
@@ -33,150 +36,115 @@ NAMES: Final = (
     "processor-state",
     *(f"{kind}-{key}" for kind in ("processor-market", "streamer") for key in sorted(EXCHANGES)),
 )
-START_SECONDS: Final = 60.0
+LIVE_SECONDS: Final = 40.0
+SENTENCES: Final = ("·", "trade-platform:", "Incomplete", "Complete")
+"""How a line of ``up`` begins that is no table."""
+START_SECONDS: Final = 120.0
 END_SECONDS: Final = 200.0
-MARGIN_SECONDS: Final = 60.0
-"""Market seconds before a moment in which a trade may be dated that was printed after it."""
-
-_STORED: Final = """
-select coalesce(sum(held.rows), 0)::bigint, coalesce(sum(held.numbers), 0)::bigint,
-       coalesce(sum(held.newer), 0)::bigint
-from (
-    select count(*) filter (where sequence <= wanted.high) as rows,
-           count(distinct sequence) filter (where sequence <= wanted.high) as numbers,
-           count(*) filter (where sequence > wanted.high) as newer
-    from unnest(%s::text[], %s::bigint[], %s::bigint[]) as wanted (symbol, low, high)
-    join instrument using (symbol) join trade using (instrument_id)
-    where exchange = %s and event_time >= to_timestamp(%s) and sequence > wanted.low
-    group by symbol
-) as held
-"""
-_STATES: Final = "select status, count(*) from exchange_state where exchange = %s group by 1"
-_GAPS: Final = "select reason, count(*) from gap where exchange = %s group by 1"
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """How far a simulated exchange had come at a moment."""
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """With what settings a platform runs."""
 
-    market: int
-    """Its time, microseconds UTC."""
-    emitted: Mapping[str, int]
-    """Last sequence by symbol."""
-    delivered: int = 0
-    """Messages handed to clients."""
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """What the table of trades holds of what was printed between two marks."""
-
-    missing: int
-    duplicated: int
-    newer: int
-    """Trades beyond the second mark."""
+    name: str
+    environment: Mapping[str, str] = {}
+    relay: bool = False
+    """Redis is reached through a relay of ours."""
+    small_spool: int = 0
+    """Kilobytes of the disk that holds the spool; 0: as much as there is."""
 
 
-class Platform:
+class Platform(Observed):
     """One ``trade-platform up`` and its two servers; made by ``open_platform``."""
 
-    def __init__(self, folder: Path, speed: float, seed: int) -> None:
-        self.folder = folder / "data"
+    def __init__(self, folder: Path, stage: Stage, speed: float, seed: int, seclusion: Seclusion) -> None:
+        super().__init__(folder / "data")
+        self.stage = stage
         self.speed = speed
+        self.seclusion = seclusion
+        self._seed = seed
         self.postgres: Server = start_postgres(folder / "postgres")
         self.redis: Server = start_redis(folder / "redis")
         self._root = folder
         self._database_url = self.postgres.url
-        self._connection: psycopg.Connection | None = None
+        self.tables = Tables(self._database_url)
+        self.relay: Relay | None = None
+        if stage.relay:
+            self.relay = Relay(unquote(urlsplit(self.redis.url).path))
+        if stage.small_spool and seclusion.disks:
+            seclusion.small_disk(self.folder / "spool", stage.small_spool)
         migrate.upgrade(self._database_url)
-        self._up = self._start(seed)
+        self._up = self._start()
 
     # --- servers ---
 
     def start_redis(self) -> None:
-        self.redis = start_redis(self._root / "redis")
+        self.redis = start_redis(self.redis_folder)
 
     def start_postgres(self) -> None:
         self.postgres = start_postgres(self._root / "postgres")
 
+    @property
+    def redis_folder(self) -> Path:
+        return self._root / "redis"
+
     # --- processes ---
 
-    def run_of(self, name: str) -> Run | None:
-        """The process of this name, once it is ready and while it lives."""
-        run = read_run(self.folder / "run" / f"{name}.json")
-        return run if run is not None and run.alive else None
-
-    def pid_of(self, name: str) -> int:
-        """Raises LoopbackError where there is no such process now."""
-        run = self.run_of(name)
-        if run is None:
-            raise LoopbackError(f"{name} does not run just now")
-        return run.pid
-
-    def metrics(self, name: str) -> list[Sample]:
-        """Raises LoopbackError."""
-        return samples_of(ask(f"{self._told(name).metrics}/metrics").decode())
-
-    def health(self, name: str) -> dict[str, Any]:
-        """Raises LoopbackError."""
-        return get_json(f"{self._told(name).metrics}/healthz")
-
-    def environment_of(self, name: str) -> dict[str, str]:
-        """What ``up`` told this process."""
-        raw = Path(f"/proc/{self.pid_of(name)}/environ").read_bytes()
-        return dict(line.split("=", 1) for line in raw.decode(errors="replace").split("\0") if "=" in line)
-
-    def log_of(self, name: str) -> str:
-        path = self.folder / "logs" / f"{name}.log"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-    # --- the simulated exchanges ---
-
-    def mark(self, exchange: str) -> Mark:
-        """How far the exchange is now; raises LoopbackError."""
-        state = get_json(f"{self._control(exchange)}/state")
-        return Mark(state["market"], state["emitted"], state["delivered"])
-
-    def inflict(self, exchange: str, fault: str, **fields: float) -> None:
-        """Have the exchange do something wrong at once; raises LoopbackError."""
-        answer = post(f"{self._control(exchange)}/fault", {"fault": fault, "exchange": exchange, **fields})
-        if "error" in answer:
-            raise RunFailed(f"The simulator does not know the fault {fault}: {answer['error']}.")
-
-    # --- what is stored ---
-
     @property
-    def connection(self) -> psycopg.Connection:
-        """For questions of ours; opened anew after the server went away."""
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = psycopg.connect(self._database_url, autocommit=True, connect_timeout=2)
-        return self._connection
-
-    def stored(self, exchange: str, low: Mark, high: Mark) -> Stored:
-        """Sequence numbers in (low, high] against rows; raises psycopg.Error.
-
-        A symbol that first traded in between is left to the proof at the end.
-        """
-        symbols = [symbol for symbol in high.emitted if symbol in low.emitted]
-        lows, highs = ([mark.emitted[symbol] for symbol in symbols] for mark in (low, high))
-        since = low.market / 1e6 - MARGIN_SECONDS
-        row = self.connection.execute(_STORED, (symbols, lows, highs, exchange, since)).fetchone()
-        assert row is not None
-        rows, numbers, newer = row
-        return Stored(sum(highs) - sum(lows) - numbers, rows - numbers, newer)
-
-    def gaps(self, exchange: str) -> dict[str, int]:
-        """Gap rows so far by reason; raises psycopg.Error."""
-        return dict(self.connection.execute(_GAPS, (exchange,)).fetchall())
-
-    def states(self, exchange: str) -> dict[str, int]:
-        """Rows about the exchange's state so far by status; raises psycopg.Error."""
-        return dict(self.connection.execute(_STATES, (exchange,)).fetchall())
+    def leader(self) -> int:
+        """The pid of ``up``."""
+        return self._up.pid
 
     # --- its life ---
 
     def await_all(self) -> None:
         """Until every process is ready and every exchange delivers; raises RunFailed."""
         self.until(lambda: all(self.run_of(name) for name in NAMES), "Every process", START_SECONDS)
-        self.until(self._all_live, "Data of every exchange", START_SECONDS)
+        self.await_data(START_SECONDS)
+
+    def await_data(self, seconds: float = LIVE_SECONDS) -> None:
+        """Until every exchange delivers; raises RunFailed."""
+        try:
+            self.until(self._all_live, "Data of every exchange", seconds)
+        except RunFailed as error:
+            raise RunFailed(f"{error}\n{self._ailments()}") from error
+
+    def revive(self) -> None:
+        """After a fault that nothing stood against: new connections everywhere. Raises RunFailed."""
+        for exchange in EXCHANGES:
+            try:
+                self.inflict(exchange, "abort")
+            except LoopbackError as error:
+                raise RunFailed(f"The simulator is not to be reached: {error}") from error
+        self.await_data()
+
+    def fall(self) -> None:
+        """As a machine does: every process and server ends at once, by SIGKILL."""
+        runs = [run for run in read_runs(self.folder) if run.alive]
+        self._up.kill()
+        for run in runs:
+            with suppress(ProcessLookupError):
+                os.kill(run.pid, signal.SIGKILL)
+        self.redis.kill()
+        self.postgres.kill()
+        self._up.wait()
+
+    def rise(self) -> None:
+        """Start again what ``fall`` ended."""
+        self.start_postgres()
+        self.start_redis()
+        self._up = self._start()
+
+    def order(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Another verb of the program, in this platform's surroundings; its words go where up's go."""
+        with (self._root / "up.log").open("ab") as log:
+            return subprocess.Popen(
+                [PROGRAM, *arguments],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
 
     def until(self, true: Callable[[], bool], what: str, seconds: float) -> None:
         """Look again and again; what is away for a moment is simply not true yet. Raises RunFailed."""
@@ -188,8 +156,8 @@ class Platform:
             time.sleep(0.1)
 
     def check(self) -> None:
-        """Raises RunFailed where ``up`` has ended."""
-        if self._up.poll() is not None:
+        """Raises RunFailed where ``up`` has ended by itself."""
+        if self._up.poll() not in (None, -signal.SIGKILL):
             raise RunFailed(f"trade-platform up ended with {self._up.returncode}.\n{self.last_words()}")
 
     def finish(self) -> int:
@@ -199,52 +167,61 @@ class Platform:
 
     def close(self) -> None:
         """Whatever happened: nothing of ours stays behind."""
-        simulator = read_run(self.folder / "run" / "simulator.json")
-        if simulator is not None and simulator.alive:
-            os.kill(simulator.pid, signal.SIGCONT)
+        for run in read_runs(self.folder):
+            if run.alive:
+                os.kill(run.pid, signal.SIGCONT)
         if self._up.poll() is None:
             self._up.terminate()
             try:
                 self._up.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
                 self._up.kill()
-        if self._connection is not None:
-            self._connection.close()
+        self.tables.close()
         self.redis.stop()
         self.postgres.stop()
+        if self.relay is not None:
+            self.relay.__exit__()
+        if self.stage.small_spool and self.seclusion.disks:
+            self.seclusion.unmount(self.folder / "spool")
 
     def last_words(self) -> str:
-        """The end of what ``up`` said."""
-        return "\n".join((self._root / "up.log").read_text(encoding="utf-8").splitlines()[-12:])
+        """The last sentences that ``up`` said, without its screens."""
+        lines = (self._root / "up.log").read_text(encoding="utf-8").splitlines()
+        said = [line for line in lines if line.startswith(SENTENCES)]
+        return "\n".join((said or lines)[-12:])
 
-    def _start(self, seed: int) -> subprocess.Popen[bytes]:
-        environment = {
+    def _environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             "DATA_FOLDER": str(self.folder),
             "DATABASE_URL": self._database_url,
-            "REDIS_URL": self.redis.url,
+            "REDIS_URL": self.relay.url if self.relay is not None else self.redis.url,
             "INSTRUMENTS_FILE": str(REPOSITORY / "config" / "instruments.toml"),
+            **self.stage.environment,
         }
-        command = [PROGRAM, "up", "--simulated", "--speed", str(self.speed), "--seed", str(seed)]
-        with (self._root / "up.log").open("wb") as log:
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [PROGRAM, "up", "--simulated", "--speed", str(self.speed), "--seed", str(self._seed)]
+        with (self._root / "up.log").open("ab") as log:
             return subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                command, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
-
-    def _told(self, name: str) -> Run:
-        run = self.run_of(name)
-        if run is None:
-            raise LoopbackError(f"{name} does not run just now")
-        return run
-
-    def _control(self, exchange: str) -> str:
-        return f"{self._told('simulator').urls[exchange]['rest']}/simulator"
 
     def _all_live(self) -> bool:
         return all(
             self.health(f"streamer-{key}").get("ok") and self.mark(key).delivered > 50 for key in EXCHANGES
         )
+
+    def _ailments(self) -> str:
+        """What each streamer says of its health."""
+        found = []
+        for key in EXCHANGES:
+            try:
+                found.append(f"{key}: {self.health(f'streamer-{key}')}")
+            except LoopbackError as error:
+                found.append(f"{key}: {error}")
+        return "\n".join(found)
 
     def _holds(self, true: Callable[[], bool]) -> bool:
         try:
@@ -254,12 +231,12 @@ class Platform:
 
 
 @contextmanager
-def open_platform(speed: float, seed: int) -> Iterator[Platform]:
+def open_platform(stage: Stage, speed: float, seed: int, seclusion: Seclusion) -> Iterator[Platform]:
     """Start servers and platform in a temporary folder; stop them and remove it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="tp-faults-"))
     folder.chmod(0o711)  # PostgreSQL runs as another user when we are root
     try:
-        platform = Platform(folder, speed, seed)
+        platform = Platform(folder, stage, speed, seed, seclusion)
         try:
             yield platform
         finally:

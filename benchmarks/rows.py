@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from msgspec.structs import replace
 
-COLUMNS = (
-    "fault", "at", "it happened", "noticed by", "after s", "resumed s", "whole s", "gaps", "lost", "twice",
-    "said of it",
-)  # fmt: skip
-NUMBERS = slice(4, 10)
-WIDTH = 200
+
+class Gaps(msgspec.Struct, frozen=True):
+    """Rows of the gap ledger that a fault left."""
+
+    opened: int = 0
+    repaired: int = 0
+    unrepairable: int = 0
+    lost: int = 0
+    """Of the unrepairable ones those of channels that an exchange does serve again."""
+
+    @property
+    def open(self) -> int:
+        return self.opened - self.repaired - self.unrepairable
+
+
+class Absence(msgspec.Struct, frozen=True):
+    """What the same fault did while its defence was switched off."""
+
+    defences: tuple[str, ...]
+    harm: str
+    """In words; empty: none, so the defence defends against nothing."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,94 +39,131 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence; empty: it did not happen."""
     noticed: str
     """By what the platform noticed; empty: it did not."""
+    watched: bool = True
+    """There is something to notice."""
     detect: float | None
     """Seconds from the fault."""
     resume: float | None
     """Seconds from the fault's end until a trade that was printed after it was stored; None: never."""
     whole: float | None
     """Seconds from the fault's end until everything that was printed before that was stored, too."""
-    gaps: int | None
-    """Gap rows noted; None where that could not be asked."""
+    waited: float = 0.0
+    """Seconds from the fault's end that were given."""
+    gaps: Gaps | None
+    """None where that could not be asked."""
     lost: int | None
     duplicated: int | None
     detect_reach: float | None = None
     resume_reach: float | None = None
     expects_gap: bool = False
+    expects_none: bool = False
+    """It must leave no gap at all."""
+    beyond: bool = False
+    """It is about the exchange's horizon: what is marked unrepairable may be lost."""
+    excess: str = ""
+    """What was more than may be, in words."""
+    absence: Absence | None = None
+    """The run with the defence switched off; None: not made."""
+    harmless: str = ""
+    """Why there is no defence to switch off."""
 
 
-def failures(row: Row) -> list[str]:
-    """What makes the run fail."""
-    found = []
-    if not row.happened:
-        found.append("did not happen")
+def failures(row: Row, *, times: bool = True) -> list[str]:
+    """What makes the run fail; ``times``: deadlines are judged, too."""
+    found = [] if row.happened else ["did not happen"]
+    found += _losses(row)
+    if row.excess:
+        found.append(row.excess)
+    if row.expects_gap and row.gaps is not None and not row.gaps.opened:
+        found.append("no gap row")
+    if row.expects_none and row.gaps is not None and row.gaps.opened:
+        found.append(f"{row.gaps.opened} gap rows, and none was to be")
+    if row.absence is not None and not row.absence.harm:
+        found.append(f"no harm without {' and '.join(row.absence.defences)}")
+    return found + (_lateness(row) if times else [])
+
+
+def _losses(row: Row) -> list[str]:
     if row.lost is None or row.duplicated is None:
-        found.append("could not be counted")
-    else:
-        found += [f"{row.lost:,} lost"] if row.lost else []
-        found += [f"{row.duplicated:,} twice"] if row.duplicated else []
-    return found
+        return ["could not be counted"]
+    lost = row.lost + (row.gaps.lost if row.gaps is not None and not row.beyond else 0)
+    if row.beyond and row.gaps is not None and row.gaps.lost:
+        lost = 0
+    found = [f"{lost:,} lost"] if lost else []
+    return found + ([f"{row.duplicated:,} twice"] if row.duplicated else [])
 
 
-def remarks(row: Row) -> list[str]:
-    """What is not as it should be, though nothing is lost by it."""
+def _lateness(row: Row) -> list[str]:
     found = []
-    if row.detect is None:
-        found.append("not noticed")
-    elif row.detect_reach is not None and row.detect > row.detect_reach:
-        found.append(f"noticed late (≤ {row.detect_reach:g} s)")
+    if row.detect_reach is not None:
+        if row.detect is None:
+            found.append("not noticed")
+        elif row.detect > row.detect_reach:
+            found.append(f"noticed late (≤ {row.detect_reach:g} s)")
     if row.resume is None:
         found.append("did not resume")
     elif row.resume_reach is not None and row.resume > row.resume_reach:
         found.append(f"resumed late (≤ {row.resume_reach:g} s)")
-    if row.expects_gap and not row.gaps:
-        found.append("no gap row")
+    if row.gaps is not None and row.gaps.open:
+        found.append(f"{row.gaps.open} gaps still open")
     return found
 
 
-def verdict(row: Row) -> str:
+def remarks(row: Row) -> list[str]:
+    """What is worth a word, though nothing is lost by it."""
+    if row.watched and row.detect is None and row.detect_reach is None:
+        return ["not noticed"]
+    return []
+
+
+def harm_of(row: Row, word: str = "") -> str:
+    """What a fault did without its defence, in words; ``word`` is what the case itself found."""
+    if word:
+        return word
+    if row.resume is None:
+        return f"stalled, {row.waited:.0f} s and more"
+    found = [f"{row.lost:,} lost"] if row.lost else []
+    found += [f"{row.duplicated:,} twice"] if row.duplicated else []
+    if row.detect_reach is not None and row.detect is None:
+        found.append("never noticed")
+    if row.expects_gap and row.gaps is not None and not row.gaps.opened:
+        found.append("its gap was never stored")
+    if row.excess:
+        found.append(row.excess)
+    return ", ".join(found)
+
+
+def verdict(row: Row, *, times: bool = True) -> str:
     """In words: failures first, then remarks; where there is neither, what was reached."""
-    said = [*failures(row), *remarks(row)]
+    said = [*failures(row, times=times), *remarks(row)]
     if said:
         return ", ".join(said)
     reaches = [(row.detect_reach, "noticed"), (row.resume_reach, "resumed")]
-    reached = [f"{word} ≤ {reach:g} s" for reach, word in reaches if reach is not None]
+    reached = [f"{word} ≤ {reach:g} s" for reach, word in reaches if reach is not None and times]
     return f"good: {', '.join(reached)}" if reached else "good"
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """One line, as text."""
-    counts = (str(count) if count is not None else "?" for count in (row.gaps, row.lost, row.duplicated))
-    seconds = (_seconds(value) for value in (row.detect, row.resume, row.whole))
-    where = (row.fault, row.target, row.happened or "no", row.noticed or "–")
-    return (*where, *seconds, *counts, verdict(row))
-
-
-def style(row: Row) -> str | None:
-    if failures(row):
-        return "red"
-    return "yellow" if remarks(row) else None
-
-
-def show(rows: Iterable[Row]) -> None:
-    """Print the table; where there is no terminal it is as wide as it likes."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)
-    table = Table(*COLUMNS, box=box.SIMPLE_HEAD)
-    for column in table.columns[NUMBERS]:
-        column.justify = "right"
-    for row in rows:
-        table.add_row(*cells(row), style=style(row))
-    console.print(table)
-
-
-def line(place: int, of: int, rows: Sequence[Row]) -> str:
-    """What is said of a fault when its rows are there."""
+def line(place: int, of: int, rows: Sequence[Row], *, times: bool = True) -> str:
+    """What is said of a fault when its rows are there; its gaps still have time to close."""
     said = "; ".join(
-        f"{row.target} {_seconds(row.detect)}/{_seconds(row.resume)} s, {verdict(row)}" for row in rows
+        f"{row.target} {seconds(row.detect)}/{seconds(row.resume)} s, {verdict(_hopeful(row), times=times)}"
+        for row in rows
     )
     return f"[{place}/{of}] {rows[0].fault}: {said}"
 
 
-def _seconds(value: float | None) -> str:
+def _hopeful(row: Row) -> Row:
+    if row.gaps is None:
+        return row
+    lost = int(row.beyond)  # what the ledger will say of it
+    return replace(row, gaps=Gaps(row.gaps.opened, row.gaps.opened - lost, lost, lost))
+
+
+def absent_line(rows: Sequence[Row], harms: Sequence[str]) -> str:
+    """The same of a run without a defence."""
+    said = "; ".join(f"{row.target}: {harm or 'no harm'}" for row, harm in zip(rows, harms, strict=True))
+    return f"{rows[0].fault} without its defence: {said}"
+
+
+def seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"

@@ -14,20 +14,97 @@ Look: TypeAlias = Callable[[Platform, str], Reading]
 """Of an exchange; raises LoopbackError or psycopg.Error where it cannot be had now."""
 
 
+def nothing_grows(_platform: Platform, _exchange: str) -> Reading:
+    return {}
+
+
+def either(*looks: Look) -> Look:
+    """Whichever grows first."""
+    return lambda platform, exchange: {
+        word: count for look in looks for word, count in look(platform, exchange).items()
+    }
+
+
+# --- the simulator ---
+
+
+def simulated(fault: str) -> Look:
+    """How often the simulator did it: frames withheld, closes sent, answers refused."""
+
+    def look(platform: Platform, exchange: str) -> Reading:
+        return {f"simulator: {fault}": float(platform.simulator(exchange)["faults"].get(fault, 0))}
+
+    return look
+
+
+def connections(platform: Platform, exchange: str) -> Reading:
+    """Accepted by the exchange so far."""
+    return {"simulator: connections accepted": float(platform.simulator(exchange)["connections"]["accepted"])}
+
+
+def limits_broken(platform: Platform, exchange: str) -> Reading:
+    """Requests and messages beyond the published limits, as the exchange counts them."""
+    state = platform.simulator(exchange)
+    return {f"simulator: {word}": float(state[word]) for word in ("weight_exceeded", "messages_exceeded")}
+
+
+class Stillness:
+    """Counts when an exchange has delivered nothing for some looks, though its market went on."""
+
+    LOOKS: Final = 8
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._still: Counter[str] = Counter()
+
+    def __call__(self, platform: Platform, exchange: str) -> Reading:
+        delivered = platform.mark(exchange).delivered
+        self._still[exchange] = self._still[exchange] + 1 if self._last.get(exchange) == delivered else 0
+        self._last[exchange] = delivered
+        return {f"simulator: {self.LOOKS} looks, none delivered": float(self._still[exchange] >= self.LOOKS)}
+
+
+# --- the streamer ---
+
+
 def endings(platform: Platform, exchange: str) -> Reading:
     """Connections that ended, by the streamer's own reason."""
-    samples = platform.metrics(f"streamer-{exchange}")
-    return add_up(samples, "streamer_reconnects_total", lambda labels: f"reconnect: {labels['reason']}")
+    return of_streamer("streamer_reconnects_total", lambda labels: f"reconnect: {labels['reason']}")(
+        platform, exchange
+    )
 
 
-def read_again(platform: Platform, exchange: str) -> Reading:
-    samples = platform.metrics(f"streamer-{exchange}")
-    return add_up(samples, "streamer_catch_up_trades_total", lambda _: "hole found, read again")
+def ended_as(*reasons: str) -> Look:
+    """Connections that ended for one of these reasons."""
+
+    def look(platform: Platform, exchange: str) -> Reading:
+        counted = endings(platform, exchange)
+        return {word: counted.get(word, 0.0) for word in (f"reconnect: {reason}" for reason in reasons)}
+
+    return look
 
 
-def held_already(platform: Platform, exchange: str) -> Reading:
-    samples = platform.metrics(f"processor-market-{exchange}")
-    return add_up(samples, "processor_duplicates_total", lambda _: "repeats absorbed")
+def of_streamer(name: str, word: Callable[[dict[str, str]], str] | str) -> Look:
+    """A counter of the streamer, by what ``word`` makes of its labels."""
+
+    def look(platform: Platform, exchange: str) -> Reading:
+        said = word if callable(word) else (lambda _: word)
+        return add_up(platform.metrics(f"streamer-{exchange}"), name, said)  # type: ignore[arg-type]
+
+    return look
+
+
+def of_processor(name: str, word: str) -> Look:
+    def look(platform: Platform, exchange: str) -> Reading:
+        return add_up(platform.metrics(f"processor-market-{exchange}"), name, lambda _: word)
+
+    return look
+
+
+read_again: Final = of_streamer("streamer_catch_up_trades_total", "hole found, read again")
+tolerated: Final = of_streamer("streamer_ignored_total", lambda labels: f"tolerated: {labels['type']}")
+held_already: Final = of_processor("processor_duplicates_total", "repeats absorbed")
+repeated: Final = of_processor("processor_repeated_entries_total", "entry that came again, ignored")
 
 
 def redis_away(platform: Platform, exchange: str) -> Reading:
@@ -40,27 +117,32 @@ def postgres_away(platform: Platform, exchange: str) -> Reading:
     return {"processor: PostgreSQL away": float("PostgreSQL" in str(health["reason"]))}
 
 
-def gap_rows(platform: Platform, exchange: str) -> Reading:
-    return {f"gap rows: {reason}": count for reason, count in platform.gaps(exchange).items()}
-
-
-def heard(phrase: str) -> Look:
+def heard(*phrases: str) -> Look:
     """What the streamer heard on the wire, as it logged it: a close code, an HTTP status."""
 
     def look(platform: Platform, exchange: str) -> Reading:
         log = platform.log_of(f"streamer-{exchange}")
-        return {f"on the wire: {phrase}": float(log.count(phrase))}
+        return {f"on the wire: {phrase}": float(log.count(phrase)) for phrase in phrases}
 
     return look
 
 
-def goodbye(platform: Platform, exchange: str) -> Reading:
-    """A notice before the close, where the exchange gives one; else the close."""
-    return {**heard("close code 1001")(platform, exchange), **state_rows(platform, exchange)}
+# --- tables ---
+
+
+def gap_rows(platform: Platform, exchange: str) -> Reading:
+    return {f"gap rows: {reason}": count for reason, count in platform.tables.gaps(exchange).items()}
 
 
 def state_rows(platform: Platform, exchange: str) -> Reading:
-    return {f"state row: {status}": count for status, count in platform.states(exchange).items()}
+    return {f"state row: {status}": count for status, count in platform.tables.states(exchange).items()}
+
+
+def dead_letters(platform: Platform, _exchange: str) -> Reading:
+    return {"dead letters": platform.tables.count("select count(*) from dead_letter")}
+
+
+# --- processes and servers ---
 
 
 def processes(*names: str) -> Look:
@@ -83,26 +165,33 @@ def ended(name: str) -> Look:
     return look
 
 
-class Stillness:
-    """Counts when an exchange has delivered nothing for some looks, though its market went on."""
+def begun_anew(name: str) -> Look:
+    """Counts that a process ended over a fault that is none of its own, and had to be started again."""
 
-    LOOKS: Final = 8
+    def look(platform: Platform, target: str) -> Reading:
+        run = platform.run_of(name.format(target))
+        return {f"it ended, new pid {run.pid}": 1.0} if run is not None else {}
 
-    def __init__(self) -> None:
-        self._last: dict[str, int] = {}
-        self._still: Counter[str] = Counter()
-
-    def __call__(self, platform: Platform, exchange: str) -> Reading:
-        delivered = platform.mark(exchange).delivered
-        self._still[exchange] = self._still[exchange] + 1 if self._last.get(exchange) == delivered else 0
-        self._last[exchange] = delivered
-        return {f"simulator: {self.LOOKS} looks, none delivered": float(self._still[exchange] >= self.LOOKS)}
+    return look
 
 
-def stopped(platform: Platform, _target: str) -> Reading:
-    """The kernel says so."""
-    stat = Path(f"/proc/{platform.pid_of('simulator')}/stat").read_text(encoding="utf-8")
-    return {"kernel: simulator stopped": float(stat.rpartition(")")[2].split()[0] == "T")}
+def stopped(name: str) -> Look:
+    """The kernel says that it stands still."""
+
+    def look(platform: Platform, target: str) -> Reading:
+        pid = platform.pid_of(name.format(target))
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        return {"kernel: it is stopped": float(stat.rpartition(")")[2].split()[0] == "T")}
+
+    return look
+
+
+def vanished(platform: Platform, target: str) -> Reading:
+    """Packets that the network swallowed; else that the simulator stood still behind its kernel."""
+    if platform.seclusion.network:
+        return {"kernel: packets dropped": platform.seclusion.vanished}
+    word, count = next(iter(stopped("simulator")(platform, target).items()))
+    return {f"{word} (its kernel still acknowledges)": count}
 
 
 def server_gone(server: str) -> Look:

@@ -2,14 +2,13 @@
 
 The real processes record a simulated market of a fixed volume; VmRSS and VmHWM of each are read every few
 seconds, and a line is laid through what comes after the warm-up. With 30 minutes or more a process that
-grows by more than 1 MB/h makes exit code 1, and is named with those of its gauges that grew; a
+grows by more than 1 MB/h makes exit code 1, and is named with those of its structures that grew; a
 shorter run is shown, and not judged.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import statistics
 import sys
@@ -24,13 +23,22 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from benchmarks.crew import EQUIPMENT, Crew, open_crew
-from benchmarks.faults import leave
-from benchmarks.growth import REACH, Sample, Slope, after_warm_up, fails, growing, slope, verdict
+from benchmarks.faults import forget_settings, leave
+from benchmarks.growth import (
+    REACH,
+    Sample,
+    Slope,
+    after_warm_up,
+    fails,
+    fullest,
+    growing,
+    slope,
+    verdict,
+)
 from benchmarks.stage import RunFailed
 from trade_platform.adapters.database.migrate import MigrationFailed
 from trade_platform.adapters.embedded import EmbeddedError
 from trade_platform.adapters.loopback import LoopbackError
-from trade_platform.settings import Settings
 
 RATE: Final = 13.0
 """Times the simulator's usual rate: about 2,000 messages/s with the selection of config/instruments.toml."""
@@ -45,7 +53,7 @@ COLUMNS: Final = (
     "peak",
     "slope MB/h",
     f"≤ {REACH:g} MB/h",
-    "most ever held",
+    "fullest: most ever held / bound",
 )
 WIDTH: Final = 190
 
@@ -82,17 +90,14 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bounded(self) -> str:
-        """The high-water marks that it tells."""
-        marks = {name: value for name, value in self.late.items() if "high_water" in name}
-        return ", ".join(f"{name} {value:,.0f}" for name, value in sorted(marks.items()))
+        """The structures that came nearest to their bounds."""
+        return ", ".join(fullest(self.late))
 
 
 def main() -> int:
     """0: nothing grows, or it was too short to say so; 1: something grows, or the run broke."""
     arguments = _arguments()
-    for name in Settings.__struct_fields__:  # what the shell has set is not for the measured processes
-        os.environ.pop(name.upper(), None)
-        os.environ.pop(f"{name.upper()}_FILE", None)
+    forget_settings()
     signal.signal(signal.SIGTERM, leave)
     try:
         with open_crew(arguments.rate, arguments.seed) as crew:
@@ -105,7 +110,7 @@ def main() -> int:
     print(f"{volume:,.0f} messages/s on the average (--rate {arguments.rate:g}), {arguments.minutes:g} min.")
     for line in lines:
         if line.name not in EQUIPMENT and line.slope and line.slope.value > REACH:
-            grew = ", ".join(growing(line.early, line.late)) or "none of its gauges"
+            grew = ", ".join(growing(line.early, line.late)) or "none of the structures that it tells"
             print(f"{line.name} grew by {line.slope} MB/h; what grew with it: {grew}.", file=sys.stderr)
     return 1 if any(line.failed for line in lines) else 0
 

@@ -1,27 +1,28 @@
-"""What is said of a fault's row, how a sign is told from what was there before, and the list of faults."""
+"""The whole run: options, its end, how a sign is told from what was there before, and the short cut."""
 
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
-from typing import get_args, get_type_hints
 
 import pytest
-from msgspec.structs import replace
 
-from benchmarks.faults import complaints, summary
+from benchmarks.campaign import Proof, joined
+from benchmarks.faults import Beside, chosen, complaints, forget_settings, harmless, options, summary
 from benchmarks.loopback import add_up, ask, gauges_of, grown, post, samples_of
-from benchmarks.matrix import ALL, cases
-from benchmarks.rows import COLUMNS, Row, cells, failures, line, remarks, style, verdict
-from streamers.simulator.faults import Fault
+from benchmarks.matrix import QUICK
+from benchmarks.rows import Absence
+from tests.benchmarks.test_rows import ROW
 from trade_platform.adapters.database.proof import Finding, TradeProof
 from trade_platform.adapters.loopback import LoopbackError
 from trade_platform.operations.verify import InstrumentProof, Verification
 
-ROW = Row(
-    fault="half_open", target="deribit", happened="kernel", noticed="reconnect", detect=15.0, resume=9.0,
-    whole=9.5, gaps=1, lost=0, duplicated=0, detect_reach=20.0, resume_reach=10.0,
-)  # fmt: skip
 PAGE = """# TYPE streamer_reconnects_total counter
 streamer_reconnects_total{connection="a",reason="closed"} 2.0
 streamer_reconnects_total{connection="b",reason="closed"} 1.0
@@ -41,51 +42,6 @@ TRADES = TradeProof(
 )  # fmt: skip
 
 
-def test_a_row_within_its_reaches_is_good_and_names_them() -> None:
-    assert verdict(ROW) == "good: noticed ≤ 20 s, resumed ≤ 10 s"
-    assert (failures(ROW), remarks(ROW), style(ROW)) == ([], [], None)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"happened": ""}, "did not happen"),
-        ({"lost": 1200}, "1,200 lost"),
-        ({"duplicated": 3}, "3 twice"),
-        ({"lost": None}, "could not be counted"),
-    ],
-)
-def test_a_fault_that_did_not_happen_or_cost_something_fails_the_run(
-    change: dict[str, object], said: str
-) -> None:
-    row = replace(ROW, **change)
-    assert failures(row) == [said]
-    assert style(row) == "red"
-    assert said in verdict(row)
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"detect": None}, "not noticed"),
-        ({"detect": 20.1}, "noticed late (≤ 20 s)"),
-        ({"resume": None}, "did not resume"),
-        ({"resume": 10.1}, "resumed late (≤ 10 s)"),
-        ({"expects_gap": True, "gaps": 0}, "no gap row"),
-    ],
-)
-def test_a_deadline_is_judged_in_words_alone(change: dict[str, object], said: str) -> None:
-    row = replace(ROW, **change)
-    assert (remarks(row), failures(row), style(row)) == ([said], [], "yellow")
-    assert verdict(row) == said
-
-
-def test_a_row_has_a_cell_for_each_column_and_a_line_while_it_runs() -> None:
-    assert len(cells(ROW)) == len(COLUMNS)
-    assert cells(replace(ROW, detect=None, lost=None))[4:9] == ("–", "9.0", "9.5", "1", "?")
-    assert line(2, 9, [ROW]).startswith("[2/9] half_open: deribit 15.0/9.0 s, good")
-
-
 def test_only_what_grew_is_a_sign() -> None:
     assert grown({"closed": 2.0, "rotation": 1.0}, {"closed": 2.0, "rotation": 2.0}) == "rotation"
     assert grown({}, {"closed": 1.0}) == "closed"
@@ -98,27 +54,6 @@ def test_a_page_of_metrics_is_added_up_by_label_and_gauges_are_told_apart() -> N
     assert gauges_of(PAGE) == {"streamer_buffer_high_water": 17.0, "processor_lag_entries": 3.0}
 
 
-def test_each_fault_says_by_what_it_is_seen_and_stands_once_for_each_place() -> None:
-    found = [(case.name, target) for case in cases() for target in case.targets]
-    assert len(found) == len(set(found))
-    for name in ("streamer_kill", "processor_kill", "redis_stop", "postgres_kill", "silence", "close_1006"):
-        assert {target for one, target in found if one == name} == set(ALL), name
-
-
-def test_every_fault_that_the_simulator_can_do_is_done() -> None:
-    told: dict[str, set[str]] = {}
-
-    class Recorder:
-        def inflict(self, exchange: str, fault: str, **_fields: float) -> None:
-            told.setdefault(exchange, set()).add(fault)
-
-    for case in cases():
-        if case.name != "half_open" and not any(word in case.name for word in ("kill", "stop", "two")):
-            case.inflict(Recorder(), case.targets)  # type: ignore[arg-type]
-    known = set(get_args(get_type_hints(Fault)["fault"]))
-    assert told == dict.fromkeys(ALL, known)
-
-
 def test_the_proof_is_summed_up_and_its_findings_are_named() -> None:
     finding = Finding(exchange="deribit", symbol="BTC-PERPETUAL", what="missing", detail="sequence 7")
     proof = Verification(
@@ -128,14 +63,14 @@ def test_the_proof_is_summed_up_and_its_findings_are_named() -> None:
     )
     assert "1,200 trades of 1 instruments, lost 1, twice 0" in summary(proof)
     assert "4 closed candles, of which 1 different or missing" in summary(proof)
-    said = complaints(proof)
+    said = complaints(Proof("plain", proof, forgiven=0))
     assert said[0] == "deribit BTC-PERPETUAL missing: sequence 7"
     assert (len(said), said[-1]) == (11, "… and 2 more.")
 
 
 def test_nothing_proven_is_not_good() -> None:
     nothing = Verification(instruments=[], findings=[], against="ledger")
-    assert complaints(nothing) == ["The final proof is not good."]
+    assert complaints(Proof("plain", nothing, forgiven=0)) == ["The final proof is not good."]
     assert "0 trades" in summary(nothing)
 
 
@@ -178,3 +113,73 @@ def echo() -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_what_the_ledger_calls_unrepairable_is_forgiven_where_the_row_is_about_that() -> None:
+    finding = Finding(exchange="deribit", symbol="BTC-PERPETUAL", what="missing", detail="sequence 7")
+    proof = Verification(instruments=[InstrumentProof(trades=TRADES)], findings=[finding], against="ledger")
+    assert complaints(Proof("horizon", proof, forgiven=1)) == []
+    assert complaints(Proof("horizon", proof, forgiven=0)) != []
+    assert complaints(Proof("horizon", proof, forgiven=1, complaint="it broke")) == ["it broke"]
+
+
+def test_options_choose_by_name_by_group_or_the_short_cut() -> None:
+    assert [case.name for case in chosen(options(["--only", "skip", "abort"]))] == ["abort", "skip"]
+    assert {case.kind for case in chosen(options(["--group", "postgres"]))} == {"postgres"}
+    assert {case.name for case in chosen(options(["--quick"]))} == set(QUICK)
+    assert len(chosen(options(["--group", "pairs", "--pairs", "3"]))) == 3
+    everything = chosen(options([]))
+    assert len({case.stage for case in everything}) > 5
+    assert sum(case.kind == "pair" for case in everything) == 6
+
+
+@pytest.mark.parametrize("wrong", [["--only", "nothing"], ["--without", "--no-without"], ["--group", "all"]])
+def test_wrong_options_end_it_with_a_sentence(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options(wrong)
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_row_is_told_what_happened_without_its_defence() -> None:
+    absence = Absence(("spool",), "7 lost")
+    other = Absence(("spool",), "")
+    found = joined([ROW], {("half_open", "deribit"): absence, ("half_open", "binance_spot"): other})
+    assert [row.absence for row in found] == [absence]
+    assert joined([ROW], {})[0].absence is None
+
+
+def test_a_defence_that_was_not_missed_is_named() -> None:
+    found = {
+        ("skip", "deribit"): Absence(("catch_up", "repair"), "7 lost"),
+        ("redis_kill", "deribit"): Absence(("reconnection",), ""),
+    }
+    assert harmless(found) == ["redis_kill at deribit: no harm without reconnection."]
+
+
+def test_where_no_fault_has_a_defence_nothing_is_run_beside() -> None:
+    some = [case for case in chosen(options([])) if case.harmless]
+    broken: list[str] = []
+    with Beside(some, seed=1) as beside:
+        assert beside.absences(broken) == {}
+    assert broken == []
+
+
+def test_what_the_shell_has_set_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WITHOUT", "spool")
+    monkeypatch.setenv("DERIBIT_REST_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HARMLESS", "1")
+    forget_settings()
+    assert not {"WITHOUT", "DERIBIT_REST_URL"} & set(os.environ)
+    assert os.environ["HARMLESS"] == "1"
+
+
+@pytest.mark.timeout(300)
+def test_the_short_cut_of_the_matrix_loses_nothing(repository: Path) -> None:
+    """Real processes and servers: every fault happens, nothing is lost, nothing comes twice."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks.faults", "--quick"],
+        cwd=repository, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+    assert "lost 0, twice 0" in ran.stdout

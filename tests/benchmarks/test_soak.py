@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.growth import Sample, Slope, after_warm_up, fails, growing, slope, verdict
+from benchmarks.growth import Sample, Slope, after_warm_up, fails, fullest, growing, slope, verdict
 from benchmarks.procfs import Memory
 from benchmarks.soak import COLUMNS, History, Line, cells, line_of, mean, note, warm_up_of
 
@@ -67,10 +67,35 @@ def test_only_a_run_that_is_long_enough_is_judged(
     assert fails(found, minutes) is failed
 
 
-def test_the_gauges_that_grew_most_are_named_first() -> None:
-    early = {"buffer": 10.0, "spool": 100.0, "lag_seconds": 3.0, "same": 1.0}
-    late = {"buffer": 30.0, "spool": 110.0, "lag_seconds": 9.0, "same": 1.0, "new": 7.5}
-    assert growing(early, late) == ["new 0 → 7.50", "buffer 10 → 30", "spool 100 → 110"]
+def test_the_structure_that_grew_is_named_first_with_its_bound() -> None:
+    early = {
+        "structure_entries{tape}": 100.0,
+        "structure_entries{book}": 10.0,
+        "lag_seconds": 3.0,
+        "same": 1.0,
+    }
+    late = {
+        "structure_entries{tape}": 150.0,
+        "structure_entries{book}": 11.0,
+        "structure_high_water{tape}": 160.0,
+        "structure_bound{tape}": 1000.0,
+        "lag_seconds": 9.0,
+        "same": 1.0,
+        "threads": 7.5,
+    }
+    assert growing(early, late) == [
+        "tape 100 → 150 (at most 1,000)",
+        "book 10 → 11 (at most 0)",
+        "threads 0 → 7.50",
+    ]
+    assert growing(late, late) == []
+
+
+def test_the_fullest_structures_are_shown() -> None:
+    marks = {f"structure_high_water{{{name}}}": size for name, size in (("a", 5.0), ("b", 90.0), ("c", 9.0))}
+    bounds = {f"structure_bound{{{name}}}": size for name, size in (("a", 10.0), ("b", 100.0), ("c", 1e6))}
+    assert fullest({**marks, **bounds}, most=2) == ["b 90/100", "a 5/10"]
+    assert fullest({"buffer": 1.0}) == []
 
 
 def test_warm_up_is_a_share_of_the_run_within_bounds_and_left_out() -> None:
@@ -87,7 +112,7 @@ def test_a_line_is_made_of_what_came_after_the_warm_up() -> None:
             return {"streamer-deribit": Memory(50.0 + self.at, 60.0), "redis": Memory(9.0, 9.0)}
 
         def gauges(self) -> dict[str, dict[str, float]]:
-            return {"streamer-deribit": {"high_water": float(self.at), "lag": 1.0}}
+            return {"streamer-deribit": {"structure_high_water{x}": float(self.at)}}
 
     histories: dict[str, History] = {}
     crew = Crew()
@@ -95,11 +120,11 @@ def test_a_line_is_made_of_what_came_after_the_warm_up() -> None:
         note(histories, crew, 10.0 * place)  # type: ignore[arg-type]
     line = line_of("streamer-deribit", histories["streamer-deribit"], 40.0, 30.0)
     assert [sample.seconds for sample in line.samples] == [40.0, 50.0, 60.0, 70.0, 80.0, 90.0]
-    assert (line.early, line.late) == ({"high_water": 4.5, "lag": 1.0}, {"high_water": 8.5, "lag": 1.0})
+    assert (line.early, line.late) == ({"structure_high_water{x}": 4.5}, {"structure_high_water{x}": 8.5})
     assert line.said == "above"
     assert line.failed
     assert len(cells(line)) == len(COLUMNS)
-    assert line.bounded == "high_water 8"
+    assert line.bounded == "x 8.50/0"
     assert not line_of("redis", histories["redis"], 40.0, 30.0).failed
 
 
