@@ -15,10 +15,12 @@ import psycopg
 from msgspec.structs import replace
 
 from benchmarks.matrix import STAGES, Case
+from benchmarks.matrix.case import ALL
 from benchmarks.ordeal import Ordeal, rounds, undergo
 from benchmarks.platform import Platform, Stage, open_platform
 from benchmarks.rows import Absence, Row, absent_line, line
 from benchmarks.seclusion import Seclusion
+from benchmarks.signs import limits_broken
 from benchmarks.stage import RunFailed
 from trade_platform.adapters.database.migrate import MigrationFailed
 from trade_platform.adapters.embedded import EmbeddedError
@@ -139,7 +141,7 @@ class Campaign:
         return []
 
     def _round(self, platform: Platform, cases: Sequence[Case], *, bare: bool = False) -> list[Ordeal]:
-        time.sleep((0.0 if bare else SETTLE_SECONDS) + self._moments.uniform(0, SPREAD_SECONDS))
+        time.sleep(SETTLE_SECONDS + self._moments.uniform(0, SPREAD_SECONDS))
         platform.await_data()
         ordeals = [Ordeal(platform, case, bare=bare) for case in cases]
         undergo(platform, ordeals)
@@ -155,6 +157,7 @@ class Campaign:
 
     def _finish(self, platform: Platform, beyond: bool) -> Proof:
         say("Stopping; everything is stored and compared with the ledger …")
+        exceeded = limits_exceeded(platform)
         code = platform.finish()
         forgiven = platform.tables.unrepairable_numbers() if beyond else 0
         proof = verify(platform.tables.connection, platform.folder)
@@ -162,7 +165,17 @@ class Campaign:
         said = (
             "" if ended_well else f"trade-platform up ended with exit code {code}.\n{platform.last_words()}"
         )
-        return Proof(platform.stage.name, proof, forgiven, said)
+        return Proof(platform.stage.name, proof, forgiven, "\n".join(filter(None, [said, *exceeded])))
+
+
+def limits_exceeded(platform: Platform) -> list[str]:
+    """Whatever was done to it: no exchange may have seen more than it allows."""
+    return [
+        f"{exchange}: {count:.0f} × {word}"
+        for exchange in ALL
+        for word, count in limits_broken(platform, exchange).items()
+        if count
+    ]
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class Ordeal:
 
     def look(self) -> bool:
         """See what has changed; whether it has come to its end."""
+        self._count()
         self._heal_in_time()
         for track in self._tracks:
             self._look(track)
@@ -110,6 +111,15 @@ class Ordeal:
             self.case.heal(self._platform, self.case.targets)
             self._over = time.monotonic()
 
+    def _count(self) -> None:
+        """What may not be more than so much while the fault lasts."""
+        bound = self.case.bound
+        if bound is None or self._over is not None:
+            return
+        for track in self._tracks:
+            now = self._read(bound.count, track.target)
+            track.excess = max(track.excess, sum(now.values()) - sum(track.bound.values()))
+
     def _look(self, track: Track) -> None:
         case = self.case
         if not track.happened:
@@ -120,9 +130,6 @@ class Ordeal:
                 track.detect = time.monotonic() - self._began
         if self._bare and not track.harmed:
             track.harmed = grown(track.harm, self._read(case.harm, track.target))
-        if case.bound is not None:
-            now = self._read(case.bound.count, track.target)
-            track.excess = max(track.excess, sum(now.values()) - sum(track.bound.values()))
         if self._over is None:
             return
         if track.high is None:
@@ -146,7 +153,7 @@ class Ordeal:
 
     def _done(self, track: Track) -> bool:
         if self._bare and track.harmed:
-            return self._over is not None
+            return bool(track.happened) and self._over is not None
         noticed = bool(track.noticed) or self.case.sign is None
         noted = not self.case.expects_gap or (track.newest_gap or 0) > track.gaps
         return bool(track.happened and noticed and track.whole is not None and noted)

@@ -27,12 +27,34 @@ from (
 ) as held
 """
 _STATES: Final = "select status, count(*) from exchange_state where exchange = %s group by 1"
+_EXITS: Final = """
+with told as (
+    select status, lag(status) over one_scope as before, lead(status) over one_scope as after
+    from exchange_state where exchange = %s
+    window one_scope as (partition by scope order by receive_time)
+)
+select case when bool_or(after is null and status <> 'open') then 0
+            else count(*) filter (where status = 'open' and before <> 'open') end
+from told
+"""
 _GAPS: Final = "select reason, count(*) from gap where exchange = %s group by 1"
 _LAST_GAP: Final = "select coalesce(max(gap_id), 0) from gap where exchange = %s"
 _LEDGER: Final = """
 select count(*), count(*) filter (where state = 'repaired'), count(*) filter (where state = 'unrepairable'),
        count(*) filter (where state = 'unrepairable' and channel in ('trade', 'aggregate_trade', 'candle'))
 from gap where exchange = %s and gap_id > %s and gap_id <= %s
+"""
+
+# Of a row that was repaired in part only what remains is gone; rows may overlap.
+_GONE: Final = """
+select coalesce(sum(upper(part) - lower(part)), 0)
+from (
+    select range_agg(
+        coalesce(remaining, int8multirange(int8range(first_sequence, last_sequence + 1)))
+    ) as parts
+    from gap where state = 'unrepairable' and (remaining is not null or first_sequence is not null)
+    group by exchange, symbol, channel
+) as gone, unnest(parts) as part
 """
 
 
@@ -54,12 +76,6 @@ class Stored(msgspec.Struct, frozen=True):
     duplicated: int
     newer: int
     """Trades beyond the second mark."""
-
-
-_GONE: Final = """
-select coalesce(sum(last_sequence - first_sequence + 1), 0) from gap
-where state = 'unrepairable' and first_sequence is not null
-"""
 
 
 class Tables:
@@ -120,3 +136,7 @@ class Tables:
     def states(self, exchange: str) -> dict[str, int]:
         """Rows about the exchange's state so far by status; raises psycopg.Error."""
         return dict(self.connection.execute(_STATES, (exchange,)).fetchall())
+
+    def exits(self, exchange: str) -> int:
+        """States that were entered and left again; 0 while one of them holds. Raises psycopg.Error."""
+        return int(self.count(_EXITS, exchange))

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rows import Absence, Row, failures, remarks, seconds, verdict
+from benchmarks.rows import Absence, Row, failures, seconds, verdict
 
 COLUMNS = (
     "fault", "at", "it happened", "noticed by", "after s", "resumed s", "whole s", "gaps", "lost", "twice",
@@ -41,9 +41,7 @@ def without(row: Row) -> str:
 
 
 def style(row: Row, *, times: bool = True) -> str | None:
-    if failures(row, times=times):
-        return "red"
-    return "yellow" if remarks(row) else None
+    return "red" if failures(row, times=times) else None
 
 
 def show(rows: Iterable[Row], *, times: bool = True) -> None:

@@ -71,6 +71,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 def failures(row: Row, *, times: bool = True) -> list[str]:
     """What makes the run fail; ``times``: deadlines are judged, too."""
     found = [] if row.happened else ["did not happen"]
+    if row.happened and row.watched and not row.noticed:
+        found.append("not noticed")
     found += _losses(row)
     if row.excess:
         found.append(row.excess)
@@ -95,11 +97,8 @@ def _losses(row: Row) -> list[str]:
 
 def _lateness(row: Row) -> list[str]:
     found = []
-    if row.detect_reach is not None:
-        if row.detect is None:
-            found.append("not noticed")
-        elif row.detect > row.detect_reach:
-            found.append(f"noticed late (≤ {row.detect_reach:g} s)")
+    if row.detect_reach is not None and row.detect is not None and row.detect > row.detect_reach:
+        found.append(f"noticed late (≤ {row.detect_reach:g} s)")
     if row.resume is None:
         found.append("did not resume")
     elif row.resume_reach is not None and row.resume > row.resume_reach:
@@ -107,13 +106,6 @@ def _lateness(row: Row) -> list[str]:
     if row.gaps is not None and row.gaps.open:
         found.append(f"{row.gaps.open} gaps still open")
     return found
-
-
-def remarks(row: Row) -> list[str]:
-    """What is worth a word, though nothing is lost by it."""
-    if row.watched and row.detect is None and row.detect_reach is None:
-        return ["not noticed"]
-    return []
 
 
 def harm_of(row: Row, word: str = "") -> str:
@@ -134,8 +126,8 @@ def harm_of(row: Row, word: str = "") -> str:
 
 
 def verdict(row: Row, *, times: bool = True) -> str:
-    """In words: failures first, then remarks; where there is neither, what was reached."""
-    said = [*failures(row, times=times), *remarks(row)]
+    """In words: failures, or what was reached."""
+    said = failures(row, times=times)
     if said:
         return ", ".join(said)
     reaches = [(row.detect_reach, "noticed"), (row.resume_reach, "resumed")]

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from benchmarks.loopback import Reading, add_up
 from benchmarks.platform import Platform
+from trade_platform.adapters.bus import market_stream
 
 Look: TypeAlias = Callable[[Platform, str], Reading]
 """Of an exchange; raises LoopbackError or psycopg.Error where it cannot be had now."""
@@ -45,7 +46,9 @@ def connections(platform: Platform, exchange: str) -> Reading:
 def limits_broken(platform: Platform, exchange: str) -> Reading:
     """Requests and messages beyond the published limits, as the exchange counts them."""
     state = platform.simulator(exchange)
-    return {f"simulator: {word}": float(state[word]) for word in ("weight_exceeded", "messages_exceeded")}
+    words = ("weight_exceeded", "messages_exceeded", "credits_exceeded", "streams_exceeded")
+    beyond = {f"simulator: {word}": float(state[word]) for word in words}
+    return beyond | {"simulator: connections exceeded": float(state["connections"]["exceeded"])}
 
 
 class Stillness:
@@ -138,8 +141,14 @@ def state_rows(platform: Platform, exchange: str) -> Reading:
     return {f"state row: {status}": count for status, count in platform.tables.states(exchange).items()}
 
 
-def dead_letters(platform: Platform, _exchange: str) -> Reading:
-    return {"dead letters": platform.tables.count("select count(*) from dead_letter")}
+def state_exits(platform: Platform, exchange: str) -> Reading:
+    """Both rows of a state, its entry and its exit."""
+    return {"state rows: entry and exit": float(platform.tables.exits(exchange))}
+
+
+def dead_letters(platform: Platform, exchange: str) -> Reading:
+    query = "select count(*) from dead_letter where stream = %s"
+    return {"dead letters": platform.tables.count(query, market_stream(exchange))}
 
 
 # --- processes and servers ---

@@ -200,7 +200,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     seconds = arguments.minutes * 60
     if seconds < warm_up_of(seconds) + 3 * SAMPLE_SECONDS:
-        parser.error(f"--minutes {arguments.minutes:g}: the warm-up alone takes {warm_up_of(seconds):.0f} s")
+        alone = f"the warm-up alone takes {warm_up_of(seconds):.0f} s"
+        parser.error(f"--minutes {arguments.minutes:g}: {alone}; take 2 or more")
     return arguments
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ssl
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,11 +29,13 @@ from trade_platform.adapters.process import (
     PortTaken,
     RunFile,
     die_with_parent,
+    keep_standard_streams,
     serve_health,
     stop_event,
 )
 from trade_platform.adapters.rest import RestClient
 from trade_platform.adapters.selection_file import SelectionFile
+from trade_platform.adapters.trust import trust
 from trade_platform.domain.defences import Defence
 from trade_platform.domain.slots import other_slot
 from trade_platform.exchanges.registry import EXCHANGES
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None, exchanges: Mapping[str, Exchange] =
     """Run until SIGTERM; 0 after a graceful stop, 1 where it could not start, 2 for wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m streamers", description="Feeds Redis from one exchange.")
     parser.add_argument("--exchange", required=True, choices=sorted(exchanges), help="which one")
+    keep_standard_streams()
     exchange = exchanges[parser.parse_args(arguments).exchange]
     try:
         settings = settings_from()
@@ -73,7 +75,7 @@ async def _run(settings: Settings, exchange: Exchange, name: str, keys: frozense
     stop = stop_event()
     clock = _clock(settings)
     websocket_url, rest_url = settings.hosts(exchange.key)
-    tls = _trust(settings.tls_ca_file)
+    tls = trust(settings.tls_ca_file)
     publisher = Publisher(
         _bus_link(settings),
         Spool(settings.data_folder / "spool" / name, settings.spool_megabytes << 20),
@@ -83,7 +85,8 @@ async def _run(settings: Settings, exchange: Exchange, name: str, keys: frozense
         buffer_records=settings.buffer_records,
         without=settings.without,
     )
-    Holdings(REGISTRY).add(publisher.holdings)
+    holdings = Holdings(REGISTRY)
+    holdings.add(publisher.holdings)
     if settings.without:
         log.warning("Defences are left out: a rehearsal, never for use.", without=sorted(settings.without))
     await _open(publisher, settings.data_folder / "run" / f"{other_slot(name)}.json")
@@ -119,6 +122,7 @@ async def _run(settings: Settings, exchange: Exchange, name: str, keys: frozense
         succession=_succession(settings, exchange, publisher, clock),
         without=settings.without,
     )
+    holdings.add(supervisor.holdings)
     telemetry = Telemetry(supervisor, clock, REGISTRY)
     server = await serve_health(settings.metrics_port, telemetry.health)
     async with budget, rest, server:
@@ -186,17 +190,6 @@ def _clock(settings: Settings) -> Clock:
         raise CannotStart(
             f"MARKET_CLOCK={settings.market_clock!r} is not usable ({error}): unset it for the wall clock."
         ) from error
-
-
-def _trust(ca_file: str) -> ssl.SSLContext | None:
-    if not ca_file:
-        return None
-    try:
-        context = ssl.create_default_context()
-        context.load_verify_locations(Path(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise CannotStart(f"TLS_CA_FILE names {ca_file}, which cannot be used ({error}).") from error
-    return context
 
 
 if __name__ == "__main__":

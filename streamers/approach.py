@@ -30,7 +30,7 @@ class Approach:
         backoff: Backoff | None = None,
         without: frozenset[Defence] = frozenset(),
     ) -> None:
-        self._name = name
+        self._name = f"{name}/{id(self):x}"  # one that ends must not be taken for one that begins anew
         self._breaker = breaker
         self._budget = budget
         self._clock = clock

@@ -10,6 +10,8 @@ FACTOR = 3.0
 CAP_SECONDS = 21.0
 REFUSED_CAP_SECONDS = 6.0
 """Where the handshake failed, the exchange is away, and it is to be found soon when it is back."""
+LONGEST_JITTER_SECONDS = 30.0
+"""After days of quiet as well: a fifth of them would be hours."""
 HEALTHY_SECONDS = 5.0
 """A connection that delivered data and lived so long was healthy: the delay starts anew after it."""
 
@@ -35,4 +37,5 @@ class Backoff:
         self.failures += 1
         cap = CAP_SECONDS if accepted else REFUSED_CAP_SECONDS
         delay = min(FIRST_SECONDS * FACTOR**exponent, cap)
-        return max(delay, at_least) * (1 + 0.2 * self._jitter())
+        pause = max(delay, at_least)
+        return pause + min(0.2 * pause, LONGEST_JITTER_SECONDS) * self._jitter()

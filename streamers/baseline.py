@@ -12,14 +12,15 @@ were missed meanwhile, and not only when the next one comes, tomorrow perhaps.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
 from streamers.connection import Connection
 from streamers.publisher import Publisher
-from streamers.sequences import field_of
+from streamers.sequences import MOST_FIELDS, field_of
 from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.rest import RestClient, RestUnavailable
 from trade_platform.domain.model import Channel, Gap, GapReason
 from trade_platform.exchanges.session import Exchange, Missing, ProtocolViolation, RestError
@@ -32,6 +33,8 @@ TRIES = 5
 """With answers that are none, until the ledger of gaps is left to find out."""
 CONCURRENCY = 2
 POLL_SECONDS = 0.02
+MOST_ASKED = MOST_FIELDS
+"""Symbols at a time; none is asked about twice, so that it is what the exchange lists."""
 
 log = structlog.get_logger()
 
@@ -60,6 +63,10 @@ class Baselines:
     def asking(self) -> int:
         """Symbols that REST is being asked about."""
         return len(self._asked)
+
+    def holdings(self) -> Iterator[Held]:
+        """Symbols that wait for an answer."""
+        yield Held("baselines_asked", len(self._asked), MOST_ASKED)
 
     def look(self, connection: Connection) -> None:
         """Ask for the symbols of a connection that are acknowledged, and unknown or silent."""
@@ -121,7 +128,7 @@ class Baselines:
 
     def _ask(self, symbol: str, channel: Channel) -> None:
         field = field_of(symbol, channel)
-        if field not in self._asked:
+        if field not in self._asked and len(self._asked) < MOST_ASKED:
             self._asked.add(field)
             self._symbols.put_nowait((symbol, channel, self._publisher.sequences.seen.get(field)))
 

@@ -24,7 +24,8 @@ PAGE_ENTRIES = 100
 """Entries that one question is answered with."""
 LAST_FLUSH = "|"
 """Field of the sequence hash: market time up to which all that was received is on the bus, or told to be
-missing. No ``symbol|channel`` is so short."""
+missing. No ``symbol|channel`` is so short. With a feed's name behind it: since when that one is down, and has
+not told so yet."""
 GONE = -2
 """Instead of a sequence: the field is given up."""
 RAISE = """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import structlog
 
 from streamers.publisher import Publisher
 from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.rest import RestClient, RestQuiet, RestUnavailable
 from trade_platform.domain.defences import Defence
 from trade_platform.domain.model import Gap, GapReason, Trade
@@ -65,6 +66,10 @@ class CatchUp:
     @property
     def waiting(self) -> int:
         return self._holes.qsize()
+
+    def holdings(self) -> Iterator[Held]:
+        """What is beyond is left to the ledger of gaps."""
+        yield Held("holes_waiting", self.waiting, WAITING_HOLES)
 
     def request(self, hole: Hole, *, asked: bool = False) -> None:
         """Record the hole as a Gap at once, then fill it in the background. ``asked``: nobody covers it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from websockets.exceptions import InvalidHandshake, InvalidURI
@@ -13,9 +13,10 @@ from streamers.ending import Ending, refusal
 from streamers.holder import Holder, Surroundings
 from streamers.listening import Listening
 from streamers.oddities import NOWHERE, Oddities, subscribed_as
-from streamers.outbox import Outbox
+from streamers.outbox import MOST_TEXTS, Outbox
 from streamers.publisher import Inlet
 from streamers.socket import Socket, open_socket
+from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.rest import RestUnavailable
 from trade_platform.domain.defences import Defence
 from trade_platform.domain.model import Channel, ExchangeState, Trade
@@ -31,8 +32,11 @@ from trade_platform.exchanges.session import (
     Send,
     Session,
 )
+from trade_platform.exchanges.tally import LARGEST
 
 TICK_SECONDS = 0.25
+MOST_QUESTIONS = 1000
+"""By REST at a time: more come from a session that asks faster than it is answered."""
 _SILENCE_OF = {
     Reason.SESSION_SILENT: Defence.SESSION_LIVENESS,
     Reason.CHANNEL_SILENT: Defence.CHANNEL_LIVENESS,
@@ -215,12 +219,15 @@ class Connection:
     def _perform(self, output: Output) -> None:
         match output:
             case Send():
-                self._outbox.put(output)
+                if not self._outbox.put(output):
+                    self.end(Reason.TRANSPORT_SILENT, "it does not read what is said to it")
             case Missing():
                 self._around.publisher.seal()
                 self._holder.missing(self, output)
             case Rest():
-                if self._errands is not None and not self._ending.done():
+                if len(self._questions) >= MOST_QUESTIONS:
+                    self.perform(output.failed("too many questions wait") if output.failed else ())
+                elif self._errands is not None and not self._ending.done():
                     question = self._errands.create_task(self._ask(output))
                     self._questions.add(question)
                     question.add_done_callback(self._questions.discard)
@@ -234,6 +241,12 @@ class Connection:
             case _:
                 self._around.publisher.event(output)
                 self._holder.event(output)
+
+    def holdings(self) -> Iterator[Held]:
+        """What one connection is allowed; of all of them the fullest counts."""
+        yield Held("outbox_texts", len(self._outbox), MOST_TEXTS)
+        yield Held("questions", len(self._questions), MOST_QUESTIONS)
+        yield Held("ignored_kinds", len(self.session.ignored), LARGEST)
 
     async def _ask(self, rest: Rest) -> None:
         try:

@@ -86,7 +86,11 @@ class Feed:
         self._rotation = Rotation(context.maximum_age_seconds)
         self._stopping = False
         self._wake = asyncio.Event()
-        self._interruption = Interruption(plan.name, context.publisher.last_flush if restart else 0)
+        self._interruption = Interruption(
+            plan.name, context.publisher.down_since(plan.name) if restart else 0
+        )
+        if restart and not context.relieved():
+            context.publisher.note_break(plan.name, self._interruption.since)
         self._tasks: set[asyncio.Task[Ending]] = set()
 
     @property
@@ -126,7 +130,7 @@ class Feed:
         self._approach.delivers()
         if self._interruption.of_a_restart and self._context.relieved():
             self._interruption.relieve()
-        self._tell(self._interruption.over(connection.since, self.plan.wanted))
+        self._is_over(connection.since)
         self._context.on_change(self, None)
 
     def rotation_wished(self, connection: Connection) -> None:
@@ -186,12 +190,13 @@ class Feed:
                 await self._wait(None, pause)
         # Down when we stop: whoever comes after us, or is there already, does not know since when.
         if not self._interruption.of_a_restart:
-            self._tell(self._interruption.over(self._context.clock.market(), self.plan.wanted))
+            self._is_over(self._context.clock.market())
 
     async def _stay_connected(self) -> Ending:
         """Open, and go from successor to successor, until an end without one."""
         self._wake.clear()
         clock, rotation = self._context.clock, self._rotation
+        rotation.obey()
         connection, task = self._begin()
         self.current = connection
         rotation.begin(clock.monotonic())
@@ -207,6 +212,7 @@ class Feed:
             if Defence.ROTATION in self._context.without:
                 connection.end(Reason.ROTATION, "without a successor")
                 return await task
+            rotation.obey()
             succession = await self._succeed()
             if succession is None:
                 rotation.failed(clock.monotonic())
@@ -230,7 +236,7 @@ class Feed:
         self._note_counts(ended)
         if broken:  # not all channels of the successor were live by then
             self._interruption.begin(ended, old.last_data_time)
-            self._tell(self._interruption.over(self._context.clock.market(), self.plan.wanted))
+            self._is_over(self._context.clock.market())
 
     async def _succeed(self) -> tuple[Connection, asyncio.Task[Ending]] | None:
         """A second connection whose channels are all live; None where it could not be had."""
@@ -275,6 +281,8 @@ class Feed:
         self.current = None
         self._note_counts(ending)
         self._interruption.begin(ending, last)
+        if not self._stopping:
+            self._context.publisher.note_break(self.plan.name, self._interruption.since)
         sentence = f"{self.plan.name}: {ending.sentence}"
         if ending.reason is not Reason.STOPPED and self.down_reason != sentence:
             log.warning("A connection ended; trying again with growing pauses.", ending=sentence)
@@ -287,6 +295,11 @@ class Feed:
         if ending.reason is Reason.ROTATION:
             lived = round(ending.lived_seconds)
             log.info("A connection was replaced.", connection=self.plan.name, lived_seconds=lived)
+
+    def _is_over(self, until: int) -> None:
+        """The break, if there is one; said before it is forgotten."""
+        self._tell(self._interruption.over(until, self.plan.wanted))
+        self._context.publisher.note_break(self.plan.name, 0)
 
     def _tell(self, gaps: Iterable[Gap]) -> None:
         for gap in gaps:

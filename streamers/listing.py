@@ -20,6 +20,7 @@ INSTRUMENTS_SECONDS = 3600.0
 NEWS_SECONDS = 60.0
 """Instruments are read again on news of them, this often at most."""
 INSTRUMENT_RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
+"""After refusals one after the other; in a settlement, say, which brings new instruments and is soon over."""
 
 log = structlog.get_logger()
 
@@ -48,6 +49,8 @@ class Listing:
         self._recorded = recorded
         self._read_at = -math.inf
         self._listed = 0
+        self._refusals = 0
+        """In a row."""
         self._short_lists = 0
         self._absent: dict[str, int] = {}
         """How many lists in a row left out what is recorded."""
@@ -55,7 +58,13 @@ class Listing:
     @property
     def due(self) -> bool:
         """It is time to read it again."""
-        return self._clock.monotonic() - self._read_at > (NEWS_SECONDS if self.news else INSTRUMENTS_SECONDS)
+        return self._clock.monotonic() - self._read_at > self._pause
+
+    @property
+    def _pause(self) -> float:
+        if 0 < self._refusals <= len(INSTRUMENT_RETRY_SECONDS):
+            return INSTRUMENT_RETRY_SECONDS[self._refusals - 1]
+        return NEWS_SECONDS if self.news else INSTRUMENTS_SECONDS
 
     async def read_until_there(self, stop: asyncio.Event) -> None:
         """Try until something was read."""
@@ -76,10 +85,12 @@ class Listing:
             self._doubt(instruments)
         except (RestError, RestUnavailable, ProtocolViolation) as error:
             self._complain(error)
+            self._refusals = 0 if isinstance(error, ProtocolViolation) else self._refusals + 1
             return False
         finally:
             self._read_at = self._clock.monotonic()
         self.complaint = ""
+        self._refusals = 0
         self.news = False
         self.instruments = [*instruments, *self._still_wanted(instruments)]
         self._listed = len(instruments)
@@ -92,7 +103,7 @@ class Listing:
         if sentence != self.complaint:
             log.warning("The exchange's instruments cannot be read; trying again.", error=str(error))
         self.complaint = sentence
-        self.news = True  # again in a minute, not in an hour, and not every second
+        self.news = True  # again in a minute if not sooner, and not in an hour
 
     def _doubt(self, instruments: Sequence[Instrument]) -> None:
         """No exchange delists half of what it has, unless it says so again: raises ProtocolViolation."""

@@ -58,6 +58,11 @@ class Probe:
         """The gravest state that holds."""
         return self._openness.status
 
+    @property
+    def scopes(self) -> int:
+        """How many states hold, of the whole exchange or of parts of it."""
+        return self._openness.scopes
+
     # --- what connections show ---
 
     def heard(self, state: ExchangeState) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import structlog
 
 from streamers.backlog import Backlog
-from streamers.bus_link import LAST_FLUSH, BusLink, Parcel
+from streamers.bus_link import GONE, LAST_FLUSH, BusLink, Parcel
 from streamers.sender import Sender
 from streamers.sequences import Sequences
 from streamers.shed import Shed, spans_of
@@ -100,6 +100,11 @@ class Publisher:
         """Trades that were shed: promised only when the Gap that names them is on its way."""
         self._timer: asyncio.TimerHandle | None = None
         self._shed_since: float | None = None
+        self._left_down: dict[str, int] = {}
+        """Since when feeds of an earlier process were down when it ended; 0 where they were not."""
+        self._down: dict[str, int] = {}
+        """The same of ours, for the process after this one."""
+        self._down_owed: dict[str, int] = {}
         self._began = 0
         """When the first data came, where that was before we were acquainted."""
         self._told = 0
@@ -139,8 +144,18 @@ class Publisher:
 
     def promise(self) -> None:
         """Let the hash say now what is owed to it: an entry without a trade carries it."""
-        if (self.sequences.owing or self._told) and not self._stalled:
+        if (self.sequences.owing or self._told or self._down_owed) and not self._stalled:
             self._place("trade", (), self._clock.market())  # where there is no room: with the next
+
+    def note_break(self, name: str, since: int) -> None:
+        """A feed is down since this market time; 0: it told so, or is not. With the next entry it is kept."""
+        if since != self._down.get(name, self._left_down.get(name, 0)):
+            self._down_owed[LAST_FLUSH + name] = since or GONE
+            self._down[name] = since
+
+    def down_since(self, name: str) -> int:
+        """From when on nobody has told what this feed missed; 0 where no process was before this one."""
+        return self._left_down.get(name, 0) or self.last_flush
 
     @property
     def blocked(self) -> bool:
@@ -181,6 +196,8 @@ class Publisher:
     def open(self) -> None:
         """Take the spool and learn from it what an earlier process had reached. Raises SpoolUnusable."""
         for parcel in self.backlog.open():
+            for field in parcel.sequences:  # later than what was learnt so far
+                self._left_down.pop(field.removeprefix(LAST_FLUSH), None)
             self._learn(parcel.sequences)
 
     async def run(self) -> None:
@@ -197,6 +214,8 @@ class Publisher:
         self.seal()
         if self.shed:
             self._report_shed(now=True)
+        if self._down_owed:
+            self.promise()
         self.sender.finish(within_seconds)
 
     async def _acquaint(self, link: BusLink) -> None:
@@ -206,16 +225,21 @@ class Publisher:
         until = self._began or self._clock.market()
         if self._inlets and 0 < self.last_flush < until:  # who connected before could not know
             detail = "Redis told late where an earlier process ended"
-            self.event(Gap(None, None, GapReason.RESTART, None, None, self.last_flush, until, detail))
+            since = min([self.last_flush, *filter(None, self._left_down.values())])
+            self.event(Gap(None, None, GapReason.RESTART, None, None, since, until, detail))
         self.promise()
 
     def _learn(self, stored: Mapping[str, int]) -> list[Missing]:
         self.last_flush = max(self.last_flush, stored.get(LAST_FLUSH, 0))
-        return self.sequences.learn({field: last for field, last in stored.items() if field != LAST_FLUSH})
+        sequences = {field: last for field, last in stored.items() if not field.startswith(LAST_FLUSH)}
+        for field in stored.keys() - sequences.keys() - {LAST_FLUSH}:
+            self._left_down.setdefault(field.removeprefix(LAST_FLUSH), max(0, stored[field]))
+        return self.sequences.learn(sequences)
 
     def _remind(self) -> None:
         """Redis came back, perhaps empty: it learns anew even of symbols that are not traded."""
         self.sequences.owe(self.sequences.seen)
+        self._down_owed |= {LAST_FLUSH + name: since for name, since in self._down.items() if since}
 
     # --- sealing ---
 
@@ -288,13 +312,15 @@ class Publisher:
             promises = {}
         elif told:
             promises[LAST_FLUSH] = told
+        down = self._down_owed if self.acquainted.is_set() else {}
         n = self._numbers.get(stream, 0) + 1
         entry = Entry(kind, self._producer, n, since, self._exchange, encode(batch))
-        if not self.backlog.add(Parcel(stream, entry, promises, len(batch))):
+        if not self.backlog.add(Parcel(stream, entry, promises | down, len(batch))):
             promises.pop(LAST_FLUSH, None)
             self.sequences.owe(promises)
             return False
         self._told = 0 if self.acquainted.is_set() else told
+        self._down_owed = {} if self.acquainted.is_set() else self._down_owed
         self._numbers[stream] = n
         self.counts[kind] = self.counts.get(kind, 0) + len(batch)
         self.sender.wake()

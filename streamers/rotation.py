@@ -25,14 +25,17 @@ class Rotation:
         self._failures = Backoff()
 
     def begin(self, now: float) -> None:
-        """A connection was opened that is to live."""
+        """A connection was opened that is to live. What was wished for since ``obey`` still holds."""
         self._at = now + self._age * self._spread()
-        self._wished = False
         self._failures = Backoff()
 
     def wish(self) -> None:
         """Without delay."""
         self._wished = True
+
+    def obey(self) -> None:
+        """A connection is opened: whatever was wished for until now is done with it."""
+        self._wished = False
 
     def due(self, now: float) -> bool:
         return self._wished or now >= self._at
@@ -43,5 +46,4 @@ class Rotation:
 
     def failed(self, now: float) -> None:
         """No successor could be had: again soon, and then less soon."""
-        self._wished = False
         self._at = now + self._failures.delay_after(delivered=False, lived_seconds=0.0)

@@ -25,6 +25,8 @@ UNACKNOWLEDGED_SECONDS = 10.0
 """The kernel ends a connection whose peer acknowledges nothing that was sent for so long."""
 CLOSE_SECONDS = 2.0
 MAXIMUM_MESSAGE = 16 * 1024 * 1024
+MOST_FRAGMENTS = 100_000
+"""Of one message."""
 CHUNK_BYTES = 32 * 1024
 """A chunk above this is a burst: others get their turn before the next."""
 PAUSED_SECONDS = 0.1
@@ -87,6 +89,8 @@ class Socket(ClientConnection):
             data = bytes(event.data)  # type: ignore[union-attr]
             if not event.fin:  # type: ignore[union-attr]
                 self._fragments.append(data)
+                if len(self._fragments) > MOST_FRAGMENTS:  # their bytes are bounded, empty ones have none
+                    self.transport.abort()
             elif self._fragments:
                 message = b"".join([*self._fragments, data])
                 self._fragments.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 
@@ -21,12 +21,14 @@ from streamers.predecessor import Succession
 from streamers.probe import Probe
 from streamers.publisher import Publisher
 from streamers.race import first
-from streamers.sequences import field_of
+from streamers.sequences import MOST_FIELDS, field_of
 from streamers.skew import ClockSkew
 from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.rest import RestClient
 from trade_platform.adapters.selection_file import SelectionFile
 from trade_platform.domain.defences import Defence
+from trade_platform.domain.exchange_status import SCOPES
 from trade_platform.domain.model import Channel, ExchangeState, GapReason, InstrumentState, Record
 from trade_platform.domain.selection import Wanted
 from trade_platform.exchanges.session import ConnectionPlan, Exchange, Missing
@@ -165,6 +167,18 @@ class Supervisor:
         unverified = sum(len(connection.unverified) for connection in self._connections())
         covered = self._succession.open if self._succession is not None else 0
         return unverified + self.baselines.asking + self.publisher.sequences.holding + covered
+
+    def holdings(self) -> Iterator[Held]:
+        """What grows beside the publisher's; of several of a kind the fullest."""
+        fullest: dict[str, Held] = {}
+        for connection in self._connections():
+            for one in connection.holdings():
+                fullest[one.name] = max(one, fullest.get(one.name, one), key=lambda held: held.size)
+        yield from fullest.values()
+        yield from self.catch_up.holdings()
+        yield from self.baselines.holdings()
+        yield Held("instruments_listed", len(self.listing.instruments), MOST_FIELDS)
+        yield Held("exchange_states", self.probe.scopes, SCOPES)
 
     # --- the selection ---
 

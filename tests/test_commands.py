@@ -81,6 +81,17 @@ def test_the_doctor_finds_servers_that_do_not_answer(monkeypatch: pytest.MonkeyP
     assert verdicts["deribit and the clock"] == "warning"
 
 
+def test_the_doctor_looks_at_the_archive_that_a_setting_names(
+    tmp_path: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHIVE", f"{tmp_path}/mistyped")
+    for exchange in ("BINANCE_SPOT", "BINANCE_USDM", "DERIBIT"):
+        monkeypatch.setenv(f"{exchange}_REST_URL", "http://127.0.0.1:9")
+    answer = CliRunner().invoke(cli, ["doctor", "--json"])
+    verdicts = {finding["what"]: finding["verdict"] for finding in json.loads(answer.output.splitlines()[-1])}
+    assert (answer.exit_code, verdicts["archive"]) == (1, "bad")
+
+
 def test_the_doctor_is_content_with_the_test_servers(
     postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,13 +73,28 @@ def test_a_bad_setting_is_one_sentence_that_names_it(variable: str, value: str) 
     said = str(caught.value)
     assert said.startswith(f"{variable}={value!r} is not usable")
     assert "correct or unset it" in said
+    assert "$" not in said
     assert "\n" not in said
+
+
+def test_a_defence_that_there_is_not_is_answered_with_those_there_are() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_from({"WITHOUT": "nonsense"})
+    assert all(f"{defence}" in str(caught.value) for defence in Defence)
 
 
 def test_a_url_of_another_kind_is_refused_without_showing_its_password() -> None:
     with pytest.raises(SettingsError, match="DATABASE_URL must begin with postgresql://") as caught:
         settings_from({"DATABASE_URL": "mysql://user:hidden@host/x"})
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://:hid/den@host:1/0", "redis://host:hid/0", "redis://[hid/0"])
+def test_a_url_that_cannot_be_read_is_refused_likewise(url: str) -> None:
+    assert settings_from({"REDIS_URL": "unix:///a/socket?db=1"}).redis_url
+    with pytest.raises(SettingsError, match="REDIS_URL is no Redis URL: set it to") as caught:
+        settings_from({"REDIS_URL": url})
+    assert "hid" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])

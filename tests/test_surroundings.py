@@ -2,11 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
+from aiohttp import web
 
+from streamers.simulator.certificate import server_context
+from trade_platform.adapters.rest import RestUnavailable
+from trade_platform.exchanges.binance import BinanceSpot
+from trade_platform.exchanges.session import Request
 from trade_platform.settings import Settings
-from trade_platform.surroundings import NotHere, connections, database, servers
+from trade_platform.surroundings import NotHere, connections, database, rest_client, servers
 
 
 def test_without_a_database_the_sentence_says_how_to_get_one(tmp_path: Path) -> None:
@@ -38,3 +44,26 @@ def test_embedded_servers_end_with_the_block_and_keep_their_data(server_folder: 
             connection.execute("create table kept as select 1 as one")
     with database(settings) as connection:
         assert connection.execute("select one from kept").fetchone() == (1,)
+
+
+async def test_rest_believes_the_authority_that_settings_name(tmp_path: Path) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_get("/api/v3/ping", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_context(tmp_path)).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    settings = Settings(data_folder=tmp_path, urls={"BINANCE_SPOT_REST_URL": url})
+    own = msgspec.structs.replace(settings, tls_ca_file=str(tmp_path / "certificate.pem"))
+    request = Request(method="GET", path="/api/v3/ping", query={}, weight=1)
+    try:
+        async with rest_client(BinanceSpot(), own) as client:
+            assert await client.fetch(request) == b"{}"
+        async with rest_client(BinanceSpot(), settings) as client:
+            with pytest.raises(RestUnavailable):
+                await client.fetch(request)
+    finally:
+        await runner.cleanup()

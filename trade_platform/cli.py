@@ -23,6 +23,7 @@ from trade_platform.commands.doctor import doctor
 from trade_platform.commands.down import down
 from trade_platform.commands.gaps import gaps
 from trade_platform.commands.instruments import instruments
+from trade_platform.commands.outages import outage_words
 from trade_platform.commands.simulate import simulate
 from trade_platform.commands.status import status, verify
 from trade_platform.commands.up import up
@@ -31,7 +32,7 @@ from trade_platform.exchanges.session import RestError
 from trade_platform.operations.capture import CaptureUnusable
 from trade_platform.operations.up import UpError
 from trade_platform.operations.upgrade import UpgradeImpossible
-from trade_platform.settings import SettingsError
+from trade_platform.settings import SettingsError, settings_from
 from trade_platform.surroundings import NotHere
 
 VERBS = (up, status, verify, gaps, instruments, doctor, simulate, upgrade, down)
@@ -67,9 +68,21 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except _SENTENCES as error:
-        first, *_ = str(error).strip().splitlines() or [type(error).__name__]
-        click.echo(f"trade-platform: {first}", err=True)
+        click.echo(f"trade-platform: {_sentence(error)}", err=True)
         sys.exit(2)
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate:  # the server's answer to a statement of ours: a fault of the program
+            raise
+        click.echo(f"trade-platform: {_sentence(error)}", err=True)
+        sys.exit(2)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, psycopg.Error | redis.RedisError):
+        settings = settings_from()
+        return outage_words(error, settings.database_url, settings.redis_url)
+    first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+    return first
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -113,7 +114,7 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
             msgspec.convert({name: value}, Settings, strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
             raise SettingsError(
-                f"{name.upper()}={given[name]!r} is not usable ({error}): correct or unset it."
+                f"{name.upper()}={given[name]!r} is not usable ({_why(name, error)}): correct or unset it."
             ) from error
     urls = {name.upper(): value for name, value in given.items() if name not in PLAIN}
     return msgspec.convert({**plain, "urls": urls}, Settings, strict=False, dec_hook=_path)
@@ -149,6 +150,10 @@ def _check(given: Mapping[str, str]) -> None:
                 f"{name.upper()} must begin with {' or '.join(schemes)}: correct it, "
                 "or unset it for the default."
             )
+    try:
+        _ = urlsplit(given.get("redis_url", "")).port
+    except ValueError as error:
+        raise SettingsError("REDIS_URL is no Redis URL: set it to redis://host:port/0.") from error
     if clock := given.get("market_clock"):
         try:
             MarketClock.from_text(clock)
@@ -156,6 +161,13 @@ def _check(given: Mapping[str, str]) -> None:
             raise SettingsError(
                 f"MARKET_CLOCK={clock!r} is no origin/anchor/speed: `up` sets it for its children; unset it."
             ) from error
+
+
+def _why(name: str, error: msgspec.ValidationError) -> str:
+    """Without the place, which the setting's name says."""
+    if name == "without":
+        return f"the defences are {', '.join(Defence)}"
+    return str(error).partition(" - at `$")[0]
 
 
 def _listed(name: str, value: str) -> str | list[str]:

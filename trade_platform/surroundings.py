@@ -13,6 +13,7 @@ from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.children import Kept
 from trade_platform.adapters.embedded import start_postgres, start_redis, url_of
 from trade_platform.adapters.rest import RestClient
+from trade_platform.adapters.trust import trust
 from trade_platform.domain.defences import Defence
 from trade_platform.exchanges.session import Exchange
 from trade_platform.settings import Settings
@@ -114,7 +115,7 @@ def connections(settings: Settings) -> Iterator[tuple[psycopg.Connection, redis.
 
 @asynccontextmanager
 async def rest_client(exchange: Exchange, settings: Settings) -> AsyncIterator[RestClient]:
-    """An exchange's REST side, at the host that settings name."""
+    """An exchange's REST side, at the host that settings name. Raises CannotStart."""
     budget = Budget(
         exchange.key,
         exchange.limits,
@@ -123,6 +124,12 @@ async def rest_client(exchange: Exchange, settings: Settings) -> AsyncIterator[R
         unlimited=Defence.BUDGETS in settings.without,
     )
     url = settings.hosts(exchange.key)[1] or exchange.rest_url
-    rest = RestClient(url, name=exchange.key, error_of=exchange.error_of, budget=budget)
+    rest = RestClient(
+        url,
+        name=exchange.key,
+        error_of=exchange.error_of,
+        budget=budget,
+        ssl_context=trust(settings.tls_ca_file),
+    )
     async with budget, rest as client:
         yield client

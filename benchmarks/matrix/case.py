@@ -22,7 +22,7 @@ HALF_OPEN_REACH: Final = 20.0
 SILENT_REACH: Final = 15.0
 RESUME_REACH: Final = 10.0
 MOST_CONNECTIONS: Final = 6
-"""Of one plan in the first minute, to a server that accepts and closes."""
+"""Of a whole exchange in the first minute, to a server that accepts and closes."""
 
 Deed: TypeAlias = Callable[[Platform, Sequence[str]], None]
 

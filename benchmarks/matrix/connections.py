@@ -76,7 +76,7 @@ def beginnings() -> list[Case]:
         case(
             name="accept_close", kind="handshake", defences=(Defence.BACKOFF,), combines=False,
             inflict=told("accept_close", "abort", seconds=60), hold=60.0, proof=simulated("accept_close"),
-            bound=Bound(per_plan, MOST_CONNECTIONS, "connections in the first minute"),
+            bound=Bound(connections, MOST_CONNECTIONS, "connections in the first minute"),
             resume_reach=None, patience=75.0, patience_without=2.0,
         ),
         case(
@@ -126,13 +126,6 @@ def mend(platform: Platform, targets: Sequence[str]) -> None:
             platform.seclusion.mend(platform.port_of(target))
     else:
         os.kill(platform.pid_of("simulator"), signal.SIGCONT)
-
-
-def per_plan(platform: Platform, exchange: str) -> Reading:
-    """Connections that the exchange accepted, by the plans that the streamer has."""
-    accepted = sum(connections(platform, exchange).values())
-    plans = platform.health(f"streamer-{exchange}")["details"]["connections"]
-    return {"connections of each plan": accepted / max(plans, 1)}
 
 
 def time_passes(platform: Platform, exchange: str) -> Reading:

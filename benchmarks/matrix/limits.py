@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.matrix.case import DERIBIT, RESUME_REACH, SPOT, USDM, Bound, Case, both, told
 from benchmarks.matrix.connections import READ_AGAIN
-from benchmarks.signs import either, endings, limits_broken, read_again, simulated, state_rows
+from benchmarks.signs import endings, limits_broken, read_again, simulated, state_exits
 from trade_platform.domain.defences import Defence
 
 BUDGETS: Final = (Defence.BUDGETS,)
+PROBE: Final = (Defence.PROBE,)
+ACCEPTING_SECONDS: Final = 30
+"""By then the pauses between connections are longer than a recovery may take: it must be asked for."""
 QUIET_SECONDS: Final = 6
 MOST_REFUSED: Final = 3
 """Requests under way when the first of them is refused."""
@@ -59,20 +62,33 @@ def refusals() -> list[Case]:
 
 
 def maintenances() -> list[Case]:
-    maintenance = partial(case, kind="outage", sign=either(endings, state_rows), patience=60.0)
+    """Judged by the rows of the exchange's state, too: an entry, and an exit soon after the end."""
+
+    def known(name: str, seconds: int, **more: Any) -> Case:
+        return case(
+            name=name, kind="outage", hold=float(seconds), sign=state_exits,
+            detect_reach=seconds + RESUME_REACH, patience=60.0, **more,
+        )  # fmt: skip
+
     return [
-        maintenance(
-            name="maintenance", covers=("maintenance with notice",), hold=40.0, defences=(Defence.PROBE,),
+        known(
+            "maintenance", 40, covers=("maintenance with notice",), defences=READ_AGAIN,
             inflict=told("maintenance", seconds=40, grace_seconds=1), proof=simulated("maintenance"),
-            patience_without=RESUME_REACH, combines=False,
+            combines=False,
         ),
-        maintenance(
-            name="maintenance_unannounced", covers=("maintenance without notice",), hold=12.0,
+        known(
+            "maintenance_unannounced", 12, covers=("maintenance without notice",), defences=PROBE,
             inflict=told("maintenance", seconds=12, notice=False, grace_seconds=0),
-            proof=simulated("maintenance"), defences=READ_AGAIN,
+            proof=simulated("maintenance"),
         ),
-        maintenance(
-            name="maintenance_accepting", hold=12.0, defences=READ_AGAIN,
-            inflict=told("maintenance", seconds=12, accepting=True), proof=simulated("maintenance"),
+        known(
+            "maintenance_accepting", ACCEPTING_SECONDS, defences=READ_AGAIN,
+            inflict=told("maintenance", seconds=ACCEPTING_SECONDS, accepting=True),
+            proof=simulated("maintenance"),
+        ),
+        known(
+            "lock_unheard", 9, targets=DERIBIT, defences=PROBE, combines=False,
+            inflict=both(told("locked", seconds=6), told("refuse", "abort", seconds=9)),
+            proof=simulated("locked"),
         ),
     ]  # fmt: skip

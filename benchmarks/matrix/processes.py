@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +24,7 @@ from trade_platform.domain.defences import Defence
 
 KILLS: Final = 50
 KILLS_SECONDS: Final = 75.0
+UNHEARD_SECONDS: Final = 1.5
 RESTART: Final = (Defence.RESTART,)
 
 
@@ -29,6 +32,7 @@ def cases(seed: int) -> list[Case]:
     """In the order in which they are run."""
     standby = Standby(market_stream(ALL[0]))
     kills = Kills(seed)
+    upgrade = Upgrade()
     return [
         killed("streamer_kill", "streamer-{}"),
         killed("processor_kill", "processor-market-{}"),
@@ -52,14 +56,14 @@ def cases(seed: int) -> list[Case]:
         Case(
             name="machine_restart", kind="process", stage="machine", shared=True, combines=False, hold=1.0,
             covers=("machine restart of everything at once",),
-            inflict=lambda platform, _: platform.fall(), heal=lambda platform, _: platform.rise(),
+            inflict=fall, heal=lambda platform, _: platform.rise(),
             proof=processes("streamer-{}"), sign=processes("streamer-{}"), patience=90.0,
             patience_without=30.0, defences=READ_AGAIN,
         ),
         Case(
             name="upgrade", kind="process", stage="upgrade", shared=True, combines=False, hold=1.0,
-            inflict=upgrade, proof=processes("streamer-{}"),
-            sign=processes("processor-market-{}"), expects_none=True, patience=120.0,
+            inflict=upgrade.order, proof=upgrade.done, sign=processes("streamer-{}"), expects_none=True,
+            patience=120.0,
             harmless="what a restart without a successor leaves is seen at streamer_kill",
         ),
     ]  # fmt: skip
@@ -85,15 +89,31 @@ def gone(process: str) -> Look:
     return look
 
 
-def upgrade(platform: Platform, _targets: Sequence[str]) -> None:
-    """As a person does it; what it says stands in up's log."""
-    platform.order("upgrade")
-
-
 def state_processor(platform: Platform, targets: Sequence[str]) -> None:
     """An event must come by to show that it stores again."""
     signalled("processor-state", signal.SIGKILL)(platform, targets[:1])
     told("abort")(platform, targets)
+
+
+def fall(platform: Platform, targets: Sequence[str]) -> None:
+    """The exchanges go on while the machine goes down: what they print last reaches nobody."""
+    told("silence", seconds=UNHEARD_SECONDS + 10.0)(platform, targets)
+    time.sleep(UNHEARD_SECONDS)
+    platform.fall()
+
+
+class Upgrade:
+    """As a person orders it; what it says stands in up's log."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def order(self, platform: Platform, _targets: Sequence[str]) -> None:
+        self._process = platform.order("upgrade")
+
+    def done(self, _platform: Platform, _target: str) -> Reading:
+        code = self._process.poll() if self._process is not None else None
+        return {"upgrade: every process replaced": float(code == 0)}
 
 
 class Kills:

@@ -64,7 +64,7 @@ def cases() -> list[Case]:
         ),
         case(
             name="heartbeat_stop", targets=DERIBIT, inflict=told("heartbeat_stop", seconds=HOLD),
-            proof=simulated("heartbeat_stop"), sign=ended_as("session_silent"), detect_reach=None,
+            proof=simulated("heartbeat_stop"), sign=None, detect_reach=None,
             harmless="while data come, a heartbeat's absence does no harm; without both see dead_silence",
             defences=(),
         ),

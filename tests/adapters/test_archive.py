@@ -101,6 +101,17 @@ async def test_nobody_there(host: Host) -> None:
         await read(host)
 
 
+@pytest.mark.parametrize("root", ["mistyped", "file"])
+async def test_a_folder_that_is_not_there_is_not_a_file_that_was_not_published(
+    tmp_path: Path, root: str
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Unreachable, match=rf"folder .*{root} is not there: correct ARCHIVE\."):
+        await ArchiveFolder(tmp_path / root).text(DAY)
+    with pytest.raises(NotThere):
+        await ArchiveFolder(tmp_path).text(DAY)
+
+
 def test_a_setting_names_a_folder_or_a_server(tmp_path: Path) -> None:
     assert isinstance(archive_files(str(tmp_path)), ArchiveFolder)
     assert isinstance(archive_files("https://example.org/data"), ArchiveHttp)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.client_reqrep import ConnectionKey
 
 from trade_platform.adapters.budget import Budget
-from trade_platform.adapters.rest import RestClient, RestUnavailable
+from trade_platform.adapters.rest import RestClient, RestUnavailable, _in_words
 from trade_platform.exchanges.limits import CONNECTIONS, WEIGHT, Limit
 from trade_platform.exchanges.session import Request, RestError
 
@@ -110,6 +113,21 @@ async def test_no_answer_is_a_sentence_without_a_traceback(server: str) -> None:
         with pytest.raises(RestUnavailable, match="gave no answer"):
             await rest.fetch(Request(path="/drop"))
         assert (rest.requests, rest.failures) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "Name or service not known"),
+        (OSError(None, "Could not contact DNS servers"), "Could not contact DNS servers"),
+        (OSError(errno.ECONNREFUSED, "long words"), "Connection refused"),
+        (OSError("no number"), "no number"),
+    ],
+)
+def test_a_name_that_is_not_found_is_said_as_such(error: OSError, said: str) -> None:
+    """The resolver's numbers are below 0, and not those of the system."""
+    key = ConnectionKey("nowhere.invalid", 443, True, True, None, None, None)
+    assert _in_words(aiohttp.ClientConnectorError(key, error)) == said
 
 
 async def test_an_answer_that_stops_half_way_ends_in_time(server: str) -> None:

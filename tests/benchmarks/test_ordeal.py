@@ -174,3 +174,14 @@ def test_a_fault_that_did_not_happen_proves_nothing_about_its_defence() -> None:
     platform = Platform()
     platform.tables.answer = Stored(missing=3, duplicated=0, newer=1)
     assert tried(replace(CASE, inflict=lambda *_: None), platform, bare=True).harms() == [""]
+
+
+def test_harm_that_was_seen_elsewhere_first_does_not_end_it_before_the_fault_itself() -> None:
+    platform = Platform()
+    platform.tables.answer = Stored(0, 0, 0)
+    case = replace(CASE, inflict=grow("sign", "ended"), harm=counter("ended"), patience_without=600.0)
+    ordeal = tried(case, platform, bare=True)
+    assert not ordeal.look()
+    platform.counters["fault"] = 1.0
+    assert ordeal.look()
+    assert ordeal.harms() == ["ended"]

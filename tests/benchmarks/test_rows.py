@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.rows import Absence, Gaps, Row, absent_line, failures, harm_of, line, remarks, verdict
+from benchmarks.rows import Absence, Gaps, Row, absent_line, failures, harm_of, line, verdict
 
 ROW = Row(
     fault="half_open", target="deribit", happened="kernel: packets dropped", noticed="reconnect",
@@ -17,7 +17,7 @@ ROW = Row(
 def test_a_row_within_its_reaches_is_good_and_names_them() -> None:
     assert verdict(ROW) == "good: noticed ≤ 20 s, resumed ≤ 10 s"
     assert verdict(ROW, times=False) == "good"
-    assert (failures(ROW), remarks(ROW)) == ([], [])
+    assert failures(ROW) == []
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,6 @@ def test_a_fault_that_did_not_happen_or_cost_something_fails_the_run(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"detect": None}, "not noticed"),
         ({"detect": 20.1}, "noticed late (≤ 20 s)"),
         ({"resume": None}, "did not resume"),
         ({"resume": 10.1}, "resumed late (≤ 10 s)"),
@@ -65,10 +64,10 @@ def test_what_lies_beyond_the_horizon_may_be_lost_when_the_ledger_says_so() -> N
     assert failures(replace(gone, beyond=False)) == ["13 lost"]
 
 
-def test_what_nobody_notices_is_worth_a_word_only_where_there_is_something_to_notice() -> None:
-    quiet = replace(ROW, detect=None, detect_reach=None)
-    assert remarks(quiet) == ["not noticed"]
-    assert remarks(replace(quiet, watched=False)) == []
+def test_what_nobody_notices_fails_where_there_is_something_to_notice() -> None:
+    quiet = replace(ROW, noticed="", detect=None, detect_reach=None)
+    assert failures(quiet) == ["not noticed"]
+    assert failures(replace(quiet, watched=False)) == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.growth import Sample, Slope, after_warm_up, fails, fullest, growing, slope, verdict
 from benchmarks.procfs import Memory
-from benchmarks.soak import COLUMNS, History, Line, cells, line_of, mean, note, warm_up_of
+from benchmarks.soak import COLUMNS, History, Line, _arguments, cells, line_of, mean, note, warm_up_of
 
 
 def samples(slope_per_hour: float, noise: float = 0.0, count: int = 60) -> list[Sample]:
@@ -130,6 +130,18 @@ def test_a_line_is_made_of_what_came_after_the_warm_up() -> None:
 
 def test_what_is_there_only_at_times_is_averaged_over_those() -> None:
     assert mean([{"a": 1.0}, {"a": 3.0, "b": 4.0}, {}]) == {"a": 2.0, "b": 4.0}
+
+
+def test_a_run_too_short_to_judge_says_how_long_is_enough(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["soak", "--minutes", "1"])
+    with pytest.raises(SystemExit) as ended:
+        _arguments()
+    assert ended.value.code == 2
+    assert "--minutes 1: the warm-up alone takes 60 s; take 2 or more" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["soak", "--minutes", "2"])
+    assert _arguments().minutes == 2
 
 
 def test_equipment_is_shown_and_not_judged() -> None:

@@ -130,6 +130,44 @@ def test_the_table_has_open_gaps_first_and_says_what_became_of_the_others(connec
 
 
 @pytest.mark.usefixtures("own_settings")
+def test_what_is_asked_of_one_symbol_is_counted_of_it_alone(connection: Connection) -> None:
+    write_gaps(connection, "binance_spot", [noted(100, 101), noted(5_000, 6_999)])
+    connection.execute("INSERT INTO instrument (exchange, symbol) VALUES ('deribit', 'BTC-PERPETUAL')")
+    said = {
+        arguments: CliRunner().invoke(gaps, arguments.split())
+        for arguments in ("--symbol BTCUSDT", "--symbol BTC-PERPETUAL", "--exchange deribit")
+    }
+    assert [(answer.exit_code, answer.output.splitlines()[-1]) for answer in said.values()] == [
+        (1, "In 24 hours: 2 gaps, 0 repaired, 2 open"),
+        (0, "In 24 hours: 0 gaps, 0 repaired, 0 open"),
+        (0, "In 24 hours: 0 gaps, 0 repaired, 0 open"),
+    ]
+    nowhere = CliRunner().invoke(gaps, ["--exchange", "deribit", "--symbol", "BTCUSDT"])
+    assert str(nowhere.exception) == "Nothing is known of BTCUSDT at deribit."
+
+
+@pytest.mark.usefixtures("own_settings")
+def test_moments_are_those_of_the_ledger(connection: Connection) -> None:
+    write_gaps(connection, "binance_spot", [noted(100, 101)])
+    connection.execute(
+        "UPDATE gap SET state = 'repaired', detected_at = '2026-11-21 12:00:01.000002+00', "
+        "attempted_at = '2026-11-21 12:00:03+00', closed_at = '2026-11-21 12:00:04+00'"
+    )
+    [row] = json.loads(CliRunner().invoke(gaps, ["--all", "--json"]).output)["gaps"]
+    assert [row[name] for name in ("detected_at", "attempted_at", "repaired_at")] == [
+        *("2026-11-21T12:00:01.000002+00:00", "2026-11-21T12:00:03+00:00", "2026-11-21T12:00:04+00:00"),
+    ]
+
+
+@pytest.mark.usefixtures("own_settings")
+def test_where_there_is_no_terminal_the_table_is_wide(connection: Connection) -> None:
+    write_gaps(connection, "binance_spot", [noted(5_000_000_000, 5_000_001_999)])
+    answer = CliRunner(env={"COLUMNS": "80"}).invoke(gaps)
+    [line] = [line for line in answer.output.splitlines() if "binance_spot" in line]
+    assert [word in line for word in ("BTCUSDT", "5,000,000,000 – 5,000,001,999", "open")] == [True] * 3
+
+
+@pytest.mark.usefixtures("own_settings")
 @pytest.mark.parametrize(
     "arguments",
     [["--exchange", "nowhere"], ["--since", "yesterday"], ["repair", "--days", "-1"], ["mend"]],
@@ -154,7 +192,7 @@ async def test_a_person_repairs_and_the_exit_code_says_whether_all_is_well(
     async with market.serving() as url:
         one = start("--days", "0", BINANCE_SPOT_REST_URL=url)
         code, out = await asyncio.to_thread(ended, one)
-        assert (code, out) == (0, "1 gaps, 1 repaired, 0 open; 10 trades and candles read again.\n")
+        assert (code, out) == (0, "1 gap, 1 repaired, 0 open; 10 trades and candles read again.\n")
         running.send(noted(41, 60))
         await stored(connection, 80, 2)
         two = start("--days", "0", BINANCE_SPOT_REST_URL=url)

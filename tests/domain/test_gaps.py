@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from trade_platform.domain.coverage import Ranges
 from trade_platform.domain.gaps import (
     ARCHIVE_DAYS,
+    ASKED_AGAIN,
     CLOSE_LATENESS,
     ENOUGH_ATTEMPTS,
     FIRST_SECONDS,
@@ -24,6 +25,7 @@ from trade_platform.domain.gaps import (
     minutes_of,
     pause_seconds,
     proof_of,
+    was_answered,
 )
 from trade_platform.domain.model import MINUTE, Channel
 
@@ -102,45 +104,32 @@ def test_holes_lie_inside_what_is_held_and_below_what_has_settled(
         assert holes == held.missing(held.lowest or 0, held.highest + 1) - named
 
 
-@given(
-    numbers,
-    st.text(max_size=5),
-    st.text(max_size=5),
-    st.booleans(),
-    st.sampled_from(["", "2026-11-22"]),
-    st.sampled_from(["", "bad"]),
-    st.integers(1, 10),
-    st.floats(0, 1e7),
+answers = st.builds(
+    Attempt,
+    left_out=numbers,
+    refusal=st.text(max_size=5),
+    unreachable=st.text(max_size=5),
+    archive=st.booleans(),
+    waits_for=st.sampled_from(["", "2026-11-22"]),
+    archive_error=st.sampled_from(["", "bad"]),
 )
-def test_a_verdict_follows_the_rules(
-    left_out: Ranges,
-    refusal: str,
-    unreachable: str,
-    archive: bool,
-    waits_for: str,
-    archive_error: str,
-    attempts: int,
-    age: float,
-) -> None:
+said_before = st.sampled_from(["", "deribit gave no answer.", f"REST leaves out number 7{ASKED_AGAIN}"])
+
+
+@given(answers, st.integers(1, 10), st.floats(0, 1e7), said_before)
+def test_a_verdict_follows_the_rules(attempt: Attempt, attempts: int, age: float, before: str) -> None:
     """Given up is only what was asked for often enough, answered, and left out."""
-    attempt = Attempt(
-        left_out=left_out,
-        refusal=refusal,
-        unreachable=unreachable,
-        archive=archive,
-        waits_for=waits_for,
-        archive_error=archive_error,
-    )
-    verdict = judge(attempt, attempts, age)
+    verdict = judge(attempt, attempts, age, before)
     assert verdict.state is not State.REPAIRED, "only coverage says so"
     if verdict.state is State.UNREPAIRABLE:
         assert attempts >= ENOUGH_ATTEMPTS
-        assert not unreachable
-        assert left_out or refusal
-        assert not waits_for or age >= ARCHIVE_DAYS * 86_400
+        assert was_answered(before), "the attempt before was answered as well"
+        assert not attempt.unreachable
+        assert attempt.left_out or attempt.refusal
+        assert not attempt.waits_for or age >= ARCHIVE_DAYS * 86_400
         assert verdict.words
-    elif attempts >= ENOUGH_ATTEMPTS and not unreachable and (left_out or refusal):
-        assert waits_for
+    elif attempts >= ENOUGH_ATTEMPTS and was_answered(before) and not attempt.unreachable:
+        assert attempt.waits_for or not (attempt.left_out or attempt.refusal)
 
 
 def test_numbers_in_words() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from trade_platform.exchanges.page import TOLD, Page, odd_rows, page_of
@@ -40,3 +41,10 @@ def test_no_rows_are_a_page_and_odd_rows_alone_are_not() -> None:
 def test_a_plain_list_tells_of_nothing_odd() -> None:
     assert odd_rows([1, 2]) == ()
     assert odd_rows(Page([1])) == ()
+
+
+def test_a_row_with_a_number_that_goes_on_and_on_is_odd() -> None:
+    rows = [msgspec.Raw(b"1"), msgspec.Raw(b"1" * 20_000)]
+    page = page_of(rows, lambda row: len(bytes(row)), (ValueError,))
+    assert page == [1]
+    assert len(page.odd) == 1

@@ -44,6 +44,26 @@ def test_a_database_without_the_tables_is_a_warning_and_with_them_good(
     assert doctor.check_database(postgres_url).verdict is Verdict.WARNING
 
 
+def test_an_archive_is_looked_at_before_a_repair_needs_it(tmp_path: Path) -> None:
+    assert doctor.check_archive("").verdict is Verdict.GOOD
+    assert doctor.check_archive(str(tmp_path)).verdict is Verdict.GOOD
+    finding = doctor.check_archive(str(tmp_path / "mistyped"))
+    assert (finding.verdict, "mistyped is not there" in finding.seen) == (Verdict.BAD, True)
+    assert "ARCHIVE" in finding.remedy
+    away = doctor.check_archive("http://127.0.0.1:9/")
+    assert (away.verdict, "gave no answer" in away.seen) == (Verdict.WARNING, True)
+
+
+def test_what_a_server_says_of_a_url_is_shown_without_its_password() -> None:
+    findings = [
+        doctor.check_database("postgresql://me:p@se/cret@127.0.0.1:9/x"),
+        doctor.check_redis("redis://:se/cret@127.0.0.1:9/0"),
+    ]
+    assert [finding.verdict for finding in findings] == [Verdict.BAD] * 2
+    said = " ".join(finding.seen + finding.remedy for finding in findings)
+    assert ("'se'" in said, "cret" in said) == (False, False)
+
+
 def test_servers_that_settings_do_not_name_are_embedded() -> None:
     assert doctor.check_database("").verdict is Verdict.GOOD
     assert doctor.check_redis("").verdict is Verdict.GOOD

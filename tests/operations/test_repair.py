@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from tests.operations.spot import (
@@ -23,13 +24,17 @@ from tests.operations.spot import (
     stored,
 )
 from tests.processors.feeding import NOON, until
+from trade_platform.adapters.database import gap_proof
 from trade_platform.adapters.database.connection import Connection, connect
+from trade_platform.adapters.database.gaps import open_gaps
 from trade_platform.adapters.database.times import day_of, microseconds_of
 from trade_platform.adapters.sources import NotThere, SourceError, Unreachable, Unusable
 from trade_platform.domain.defences import Defence
+from trade_platform.domain.gaps import ASKED_AGAIN, ENOUGH_ATTEMPTS, Attempt
 from trade_platform.domain.model import MINUTE, Channel, GapReason, Trade
+from trade_platform.exchanges.session import Request
 from trade_platform.operations.desk import NotStored
-from trade_platform.operations.repair import repair
+from trade_platform.operations.repair import _Pass, repair
 
 DAY_WORD = day_of(NOON).isoformat()
 
@@ -354,7 +359,7 @@ class Archive:
 
     async def trades(
         self, symbol: str, channel: Channel, first: int, last: int, days: Sequence[date]
-    ) -> AsyncIterator[Sequence[Trade]]:
+    ) -> AsyncGenerator[Sequence[Trade], None]:
         assert (symbol, channel) == ("BTCUSDT", Channel.TRADE)
         self.days = list(days)
         if found := [print_of(n) for n in self.numbers if first <= n <= last]:
@@ -469,3 +474,116 @@ def remaining_of(connection: Connection) -> str:
     row = connection.execute("SELECT remaining::text FROM gap").fetchone()
     assert row is not None
     return str(row[0])
+
+
+async def test_one_question_about_a_quiet_instrument_serves_every_break_before_it(
+    running: Producer, connection: Connection, redis_url: str
+) -> None:
+    """Ten connections of one exchange break at once: thousands of instruments are not asked ten times."""
+    market = Market()
+    market.trades = {"BTCUSDT": list(range(1, 131)), "THIN": list(range(1, 51))}
+    running.trades(range(1, 131))
+    running.trades(range(1, 51), "THIN")
+    running.send(*(broken(Channel.TRADE, 101, 110 + n) for n in range(3)))
+    await stored(connection, 180, 3)
+    async with market.serving(), desk_of(connection, redis_url, market) as desk:
+        await repair(desk, everything=True)
+    assert [row[4] for row in ledger_of(connection)] == ["repaired"] * 3
+    assert len(market.asked) == 1
+
+
+async def test_missing_minutes_of_many_instruments_are_read_some_at_a_time(
+    running: Producer, connection: Connection, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gap_proof, "MINUTES_SYMBOLS", 2)
+    market = Market()
+    symbols = ["AUSDT", "aUSDT", "BUSDT", "CUSDT", "DUSDT"]
+    for symbol in symbols:
+        market.minutes[symbol] = [NOON + n * MINUTE for n in range(10)]
+        running.candles(NOON, NOON + 5 * MINUTE, symbol=symbol)
+    running.send(broken(Channel.CANDLE, 130, 250))
+    await until_gap(connection)
+    async with market.serving(), desk_of(connection, redis_url, market) as desk:
+        await repair(desk, everything=True)
+    assert ledger_of(connection)[0][4:6] == ("repaired", "exchange candles")
+    assert sorted(one["symbol"] for one in market.asked) == sorted(symbols)
+
+
+async def test_attempts_that_nobody_answered_give_nothing_up(
+    running: Producer, connection: Connection, redis_url: str
+) -> None:
+    """The first answer after an outage may leave out what REST has some seconds later."""
+    market = Market()
+    market.status, market.refusal = 503, "away"
+    running.trades([*range(1, 21), *range(31, 41)])
+    running.send(noted(21, 30))
+    await stored(connection, 30, 1)
+    async with market.serving(), desk_of(connection, redis_url, market) as desk:
+        for _ in range(5):
+            await repair(desk, everything=True)
+        market.status = 200
+        await repair(desk, everything=True)
+        assert ledger_of(connection)[0][4] == "open"
+        market.trades["BTCUSDT"] = list(range(1, 41))
+        await repair(desk, everything=True)
+    assert ledger_of(connection)[0][4:6] == ("repaired", "rest")
+
+
+async def test_what_somebody_else_brought_meanwhile_is_not_given_up(
+    running: Producer, connection: Connection, redis_url: str
+) -> None:
+    """Between the last look at coverage and the verdict."""
+    running.trades([*range(1, 21), *range(31, 41)])
+    running.send(noted(21, 30))
+    await stored(connection, 30, 1)
+    async with desk_of(connection, redis_url, Market()) as desk:
+        (gap,) = open_gaps(connection)
+        gap = msgspec.structs.replace(gap, attempts=ENOUGH_ATTEMPTS, verdict=ASKED_AGAIN)
+        work = _Pass(desk, 1, lambda *_: None)
+        work._attempts.append((gap, Attempt(left_out=gap.expected, refusal="gone")))
+        running.trades(range(21, 31))
+        await stored(connection, 40, 1)
+        assert await work.judge() == []
+        await repair(desk)
+    assert ledger_of(connection)[0][4:6] == ("repaired", "streamer")
+
+
+@pytest.mark.parametrize("source", ["rest", "archive"])
+async def test_a_source_that_takes_its_time_does_not_hold_up_the_end(
+    running: Producer, connection: Connection, redis_url: str, source: str
+) -> None:
+    """A request may wait for its budget, a file may be long: whoever is to stop is killed after 15 s."""
+    asked, stop = asyncio.Event(), asyncio.Event()
+
+    async def never() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    class Slow(Archive):
+        async def trades(self, *_: object) -> AsyncGenerator[Sequence[Trade], None]:
+            await never()
+            yield []
+
+    market = Market()
+    running.trades([*range(1, 21), *range(31, 41)])
+    running.send(noted(21, 30))
+    await stored(connection, 30, 1)
+    async with (
+        market.serving(),
+        desk_of(connection, redis_url, market, archive=Slow([]), stop=stop) as desk,
+    ):
+        if source == "rest":
+            reach = desk.reaches["binance_spot"]
+
+            async def fetch(_: Request) -> bytes:
+                await never()
+                return b""
+
+            desk.reaches = {"binance_spot": msgspec.structs.replace(reach, fetch=fetch)}
+        passing = asyncio.create_task(repair(desk, everything=True))
+        await asked.wait()
+        stop.set()
+        async with asyncio.timeout(30):
+            await passing
+    state, _, verdict = ledger_of(connection)[0][4:]
+    assert (state, verdict) == ("open", "the repair was stopped")

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
+from trade_platform.adapters.database.gaps import LedgerGap
 from trade_platform.domain.defences import Defence
-from trade_platform.domain.model import MICROSECONDS
+from trade_platform.domain.gaps import ASKED_AGAIN, State
+from trade_platform.domain.model import MICROSECONDS, MINUTE, Channel
 from trade_platform.operations.up import finishing, replay_clock, simulated_clock
 from trade_platform.operations.up.lane import Lane, fitness_of
 from trade_platform.operations.upgrade import Fitness
@@ -87,6 +92,69 @@ def test_the_slots_of_a_lane_take_turns_and_what_was_stopped_stays_so(tmp_path: 
     lane.child.wait(30)
 
 
+def test_a_successor_that_dies_later_does_not_count_on_the_one_before(tmp_path: Path) -> None:
+    """Its predecessor's name may be its own successor's by then: each would think that the other delivers."""
+    lane = Lane("worker", ["-c", PROGRAM], {"DATA_FOLDER": str(tmp_path)}, tmp_path)
+    lane.child.start()
+    lane.start_successor()
+    while not all(child.ready() for child in lane.children):
+        assert lane.child.exited() is None, lane.child.last_words()
+    lane.ask_old_to_stop()
+    lane.child.wait(30)
+    lane.promote()
+    assert lane.child.pid is not None
+    assert (tmp_path / "worker-b").read_text() == "worker"
+    os.kill(lane.child.pid, signal.SIGKILL)
+    while not lane.keep_alive():
+        pass
+    while not lane.child.ready():
+        assert lane.child.exited() is None, lane.child.last_words()
+    lane.ask_old_to_stop()
+    assert lane.child.wait(30) == 0
+    assert (tmp_path / "worker-b").read_text() == ""
+
+
+OPEN = LedgerGap(
+    gap_id=1,
+    exchange="deribit",
+    symbol="BTC-PERPETUAL",
+    channel=Channel.TRADE,
+    reason="restart",
+    first=1,
+    last=9,
+    since=NOW,
+    until=NOW,
+    detail="",
+    state=State.OPEN,
+    attempts=0,
+    detected_seconds_ago=60.0,
+    attempted_seconds_ago=None,
+    closed_seconds_ago=None,
+    repaired_by=None,
+    verdict="",
+    remaining=None,
+)
+TRIED = {"attempts": 2, "attempted_seconds_ago": 10.0}
+LEFT_OUT = f"REST leaves out numbers 1 to 9{ASKED_AGAIN}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "prospects"),
+    [
+        ({}, True),
+        ({"attempts": 1, "attempted_seconds_ago": 1.0, "verdict": LEFT_OUT}, True),
+        ({**TRIED, "verdict": "deribit gave no answer"}, True),  # asked again in 20 seconds
+        ({**TRIED, "verdict": LEFT_OUT}, False),
+        ({"attempts": 4, "attempted_seconds_ago": 10.0, "verdict": "deribit gave no answer"}, False),
+        ({"channel": Channel.CANDLE, "first": None, "until": NOW + 1}, True),
+        ({"channel": Channel.CANDLE, "first": None, "until": NOW + 3 * MINUTE}, False),  # not over by then
+    ],
+)
+def test_the_end_of_a_run_waits_only_for_what_may_come(changes: dict[str, object], prospects: bool) -> None:
+    gap = msgspec.structs.replace(OPEN, **changes)
+    assert finishing.has_prospects(gap, NOW + MINUTE, 25.0) is prospects
+
+
 class Closing:
     """Processes at the end of a run, on servers that are away for the first questions."""
 
@@ -102,6 +170,7 @@ class Closing:
         self.surroundings = self.options = self
         self.without: frozenset[Defence] = frozenset()
         self.exchanges = ("deribit",)
+        self.clock = None
         self._away = away
 
     def say(self, sentence: str) -> None:
@@ -132,7 +201,7 @@ def test_a_database_that_goes_away_at_the_end_is_waited_for(
 ) -> None:
     """Every second question finds it gone: draining, repairing and proving all go on, and it is said once."""
     monkeypatch.setattr(finishing, "read_streams", lambda *_: [])
-    monkeypatch.setattr(finishing, "open_counts", lambda _: ({("deribit", "restart"): 0}, 0.0))
+    monkeypatch.setattr(finishing, "open_gaps", lambda *_, **__: [])
     proof = Verification(instruments=[], findings=[], against="ledger")
     monkeypatch.setattr(finishing, "verify", lambda *_: proof)
     closing = Closing(tmp_path, away=100)

@@ -79,6 +79,20 @@ def test_both_deliver_for_some_seconds(done: list[str], monkeypatch: pytest.Monk
     assert done == ["start lane-b", "stop lane"]
 
 
+def test_the_seconds_beside_the_old_one_are_without_a_break(
+    done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrade_module, "OVERLAP_SECONDS", 3.0)
+    upgrade, (place,) = begun(done, "lane")
+    for moment, fitness in ((1.0, Fitness.WORKING), (2.0, Fitness.STARTING), (9.0, Fitness.WORKING)):
+        place.successor = (fitness, "")
+        upgrade.step(moment)
+    upgrade.step(11.9)
+    assert done == ["start lane-b"]
+    upgrade.step(12.0)
+    assert done == ["start lane-b", "stop lane"]
+
+
 def begun(done: list[str], *names: str) -> tuple[Upgrade, list[Place]]:
     places = [Place(name, done) for name in names]
     upgrade = Upgrade("one", places, DEADLINE)

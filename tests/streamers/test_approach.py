@@ -90,3 +90,11 @@ async def test_without_backoff_there_is_no_pause() -> None:
         await feed.turn(time.wait, lambda: False)
         assert feed.pause_after(Ending(Reason.CLOSED)) == 0
     assert time.now == 0
+
+
+def test_a_feed_that_is_stopped_takes_nothing_from_the_one_that_follows_under_its_name() -> None:
+    breaker = Breaker()
+    old, new = (Approach("market-0", breaker, Budget("fictional", ()), Time()) for _ in range(2))
+    new.delivers()
+    old.forget()
+    assert [breaker.pause(name, 0.0) for name in ("market-1", "market-2")] == [0.0, 0.0]

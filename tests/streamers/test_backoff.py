@@ -46,3 +46,9 @@ def test_every_ending_waits_within_the_cap_and_as_long_as_was_asked(
         delay = backoff.delay_after(delivered=delivered, lived_seconds=lived, at_least=at_least)
         assert at_least <= delay
         assert 0 < delay <= max(CAP_SECONDS, at_least) * 1.2
+
+
+def test_days_of_quiet_are_not_made_days_and_hours() -> None:
+    assert (
+        Backoff(lambda: 1.0).delay_after(delivered=False, lived_seconds=0.0, at_least=259_200.0) <= 259_230.0
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
+from streamers import connection as connection_module
 from streamers import socket as socket_module
 from streamers.connection import Connection
 from streamers.publisher import Publisher
@@ -14,7 +15,7 @@ from tests.streamers.fictional import Fictional, FictionalServer
 from tests.streamers.streamer import Streamer, streaming
 from tests.streamers.waiting import Bus, until
 from trade_platform.domain.model import Trade
-from trade_platform.exchanges.session import ConnectionPlan, Reason
+from trade_platform.exchanges.session import ConnectionPlan, Reason, Request, Rest
 
 
 def plan() -> ConnectionPlan:
@@ -173,3 +174,25 @@ async def test_ten_megabytes_that_mean_nothing_are_one_gap_and_no_ending(
         await server.emit("AAA")
         await until(lambda: bus.has(2))
         assert streamer.endings == {}
+
+
+async def test_a_session_that_asks_faster_than_it_is_answered_is_told_so(
+    server: FictionalServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "MOST_QUESTIONS", 2)
+    failed: list[str] = []
+
+    def fail(sentence: str) -> tuple[()]:
+        failed.append(sentence)
+        return ()
+
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        current = streamer.supervisor.feeds["market-0"].current
+        assert current is not None
+        monkeypatch.setattr(streamer.rest, "fetch", lambda _request: asyncio.sleep(60))
+        current.perform([Rest(Request(path="/"), lambda _body: (), fail)] * 5)
+        assert failed == ["too many questions wait"] * 3
+        held = {one.name: one for one in streamer.supervisor.holdings()}
+        assert held["questions"].size == 2
+        assert all(one.size <= one.bound for one in held.values() if one.name != "questions")

@@ -518,3 +518,27 @@ async def test_an_exchange_whose_rest_side_is_gone_is_found_open_by_its_data(
         assert streamer.supervisor.probe.status is ExchangeStatus.OPEN
     states = [one for one in bus.records("state") if isinstance(one, ExchangeState)]
     assert [(one.status, one.reason) for one in states][-1] == (ExchangeStatus.OPEN, "data")
+
+
+async def test_what_a_feed_missed_since_an_earlier_process_is_told_by_a_later_one(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    symbols = ("AAA", "BBB", "CCC")
+    exchange = Fictional(server.url)
+    async with streaming(exchange, redis_url, tmp_path, symbols=symbols):
+        await server.subscription("CCC.trade")
+        await server.emit("CCC")
+        await server.emit("AAA")
+        await until(lambda: bus.has(1) and bus.has(1, "CCC"))
+    async with streaming(exchange, redis_url, tmp_path, producer="test:2", symbols=symbols):
+        await server.subscription("CCC.trade")
+        began = time.time() * 1e6  # the feed of CCC delivers nothing until this process ends
+        await server.emit("AAA", 3)
+        await until(lambda: bus.has(4))
+    async with streaming(exchange, redis_url, tmp_path, producer="test:3", symbols=symbols):
+        await server.subscription("CCC.trade")
+        await server.emit("CCC")
+        await until(lambda: any("market-1" in gap.detail for gap in bus.gaps()))
+    gaps = [gap for gap in bus.gaps() if "market-1" in gap.detail]
+    assert {gap.channel for gap in gaps} == {Channel.TRADE, Channel.QUOTE}
+    assert all(gap.since < began for gap in gaps)

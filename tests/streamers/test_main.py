@@ -40,11 +40,18 @@ class Process:
         }
         self.process: asyncio.subprocess.Process | None = None
 
-    async def start(self, *, wait: bool = True, **settings: str) -> None:
+    async def start(self, *, wait: bool = True, closed: bool = False, **settings: str) -> None:
+        """``closed``: without any standard stream."""
+        shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"] if closed else []
         self.run_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self._command, "--exchange", "fictional", env={**self._settings, **settings}, stderr=log
+                *shell,
+                *self._command,
+                "--exchange",
+                "fictional",
+                env={**self._settings, **settings},
+                stderr=log,
             )
         if wait:
             await until(self.run_file.exists)
@@ -86,13 +93,32 @@ async def test_a_graceful_stop_leaves_nothing_behind(
     await server.emit("AAA", 200)
     await until(lambda: 1 in bus.trades())
     with await asyncio.to_thread(urllib.request.urlopen, f"{run['metrics']}/metrics") as answer:
-        assert b"streamer_messages_total" in answer.read()
+        metrics = answer.read()
+        assert b"streamer_messages_total" in metrics
+        for structure in (
+            b"backlog_records",
+            b"outbox_texts",
+            b"questions",
+            b"holes_waiting",
+            b"baselines_asked",
+        ):
+            assert b'structure_bound{structure="' + structure in metrics
     assert await process.stop() == 0
     assert bus.has(200)
     assert bus.promised() == 200
     assert contiguous(bus.entries())
     assert not process.run_file.exists()
     assert "Traceback" not in process.said
+
+
+async def test_without_standard_streams_it_runs_and_stops_all_the_same(
+    process: Process, server: FictionalServer, bus: Bus
+) -> None:
+    await process.start(closed=True)
+    await server.subscription("AAA.trade")
+    await server.emit("AAA", 20)
+    await until(lambda: bus.has(20))
+    assert await process.stop() == 0
 
 
 async def test_kill_9_at_any_time_loses_no_trade(process: Process, server: FictionalServer, bus: Bus) -> None:

@@ -15,6 +15,7 @@ from tests.streamers.streamer import select, streaming
 from tests.streamers.waiting import Bus, contiguous, until
 from trade_platform.domain.model import Channel, GapReason, Instrument
 from trade_platform.domain.selection import Wanted
+from trade_platform.exchanges.session import RestError
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +179,22 @@ async def test_a_list_that_lost_its_half_is_no_list_and_one_absence_is_no_farewe
         await until(lambda: not any("BBB.trade" in names for _, names in server.sockets))
         assert streamer.publisher.sequences.seen["BBB|trade"] == 3
         monkeypatch.setattr(listing_module, "INSTRUMENTS_SECONDS", 3600.0)
+
+
+async def test_a_list_that_is_refused_for_a_while_is_asked_for_again_within_seconds(
+    server: FictionalServer, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_request: object) -> bytes:
+        raise RestError(10041, "settlement_in_progress", retry=True)
+
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        listing = streamer.supervisor.listing
+        await until(lambda: listing.instruments)
+        with monkeypatch.context() as settlement:
+            settlement.setattr(streamer.rest, "fetch", refuse)
+            assert not await listing.read()
+            assert "10041" in streamer.telemetry.health().reason
+        await until(lambda: not listing.complaint)
 
 
 async def test_a_selection_is_obeyed_while_the_list_is_waited_for(

@@ -43,9 +43,11 @@ class ArchiveFolder:
     async def whole(self, path: str) -> AsyncIterator[Path]:
         file = self._folder / path
         try:
-            there = file.is_file()
+            there, root = file.is_file(), self._folder.is_dir()
         except OSError as error:
             raise Unreachable(f"{file} cannot be looked at ({error.strerror}).") from error
+        if not root:
+            raise Unreachable(f"The archive's folder {self._folder} is not there: correct ARCHIVE.")
         if not there:
             raise NotThere(f"{file} is not there.")
         yield file

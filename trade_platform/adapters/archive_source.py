@@ -51,7 +51,7 @@ class ArchiveSource:
 
     async def trades(
         self, symbol: str, channel: Channel, first: int, last: int, days: Sequence[date]
-    ) -> AsyncIterator[Sequence[Trade]]:
+    ) -> AsyncGenerator[Sequence[Trade], None]:
         wanted = WantedTrades(self._archive, symbol, channel, first, last)
         async with aclosing(self._read(symbol, channel, days, wanted)) as batches:
             async for batch in batches:

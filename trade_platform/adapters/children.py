@@ -90,6 +90,10 @@ class Child:
         """The exit code, or None while it runs."""
         return self._process.poll() if self._process else None
 
+    def forget(self, variable: str) -> None:
+        """It is started without this setting from the next time on."""
+        self._environment.pop(variable, None)
+
     def keep_alive(self) -> str | None:
         """Start it again if it died, at most at a growing interval; the sentence to say when it did."""
         code = self.exited()

@@ -168,6 +168,17 @@ def stop_event() -> asyncio.Event:
     return event
 
 
+def keep_standard_streams() -> None:
+    """Where a standard stream is closed, put nothing in its place: else the next socket would stand there."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def die_with_parent(parent: int = 0) -> None:
     """Have the kernel send us SIGTERM when our parent ends, however it ends (Linux; elsewhere nothing).
 

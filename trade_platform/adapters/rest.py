@@ -120,9 +120,10 @@ class RestClient:
 
 def _seconds(text: str) -> float:
     try:
-        return min(max(float(text), 0.0), 3 * 24 * 3600.0)
+        seconds = float(text)
     except ValueError:
         return 0.0
+    return min(seconds, 3 * 24 * 3600.0) if seconds > 0 else 0.0  # nan is not
 
 
 def _in_words(error: Exception) -> str:
@@ -130,5 +131,7 @@ def _in_words(error: Exception) -> str:
         return "it took too long"
     if isinstance(error, aiohttp.ClientConnectorError):
         number = error.os_error.errno
-        return os.strerror(number) if number else str(error.os_error)
+        if number and number > 0:
+            return os.strerror(number)
+        return error.os_error.strerror or str(error.os_error)  # below 0: the resolver's own numbers
     return str(error) or type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import date
 from typing import Protocol
 
@@ -30,10 +30,10 @@ class TradeSource(Protocol):
 
     def trades(
         self, symbol: str, channel: Channel, first: int, last: int, days: Sequence[date]
-    ) -> AsyncIterator[Sequence[Trade]]:
+    ) -> AsyncGenerator[Sequence[Trade], None]:
         """Batches of what it has of the numbers [first, last], ascending, none twice; holes are possible.
 
-        ``days`` (UTC) are where they can lie. Whoever asks proves by coverage what is still missing.
+        None is empty. ``days`` (UTC) are where they can lie. What is still missing, coverage shows.
         Raises SourceError, at the end where only some of the days are not there.
         """
 

@@ -35,6 +35,7 @@ def doctor(*, as_json: bool) -> None:
             instruments_file=settings.instruments_file,
             database_url=settings.database_url or url_of(settings.data_folder / "postgres"),
             redis_url=settings.redis_url or url_of(settings.data_folder / "redis"),
+            archive=settings.archive,
             exchanges=EXCHANGES,
             ask=lambda exchange: asyncio.run(fetch(exchange, exchange.time_request())),
         )

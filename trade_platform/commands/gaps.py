@@ -12,12 +12,13 @@ import structlog
 from rich.console import Console
 
 from trade_platform.adapters.clock import clock_from_text
-from trade_platform.adapters.database.connection import WrongUrl
+from trade_platform.adapters.database.connection import Connection, SchemaBehind, WrongUrl
 from trade_platform.adapters.database.gaps import Filter, listed_gaps, summary
+from trade_platform.adapters.database.revision import check_revision
 from trade_platform.adapters.process import CannotStart, PortTaken
 from trade_platform.commands.console import console, of_replay, settings_of
 from trade_platform.commands.gap_table import RepairBar, draw_gaps, in_rows
-from trade_platform.commands.repair_once import repair_once
+from trade_platform.commands.repair_once import check_symbols, repair_once
 from trade_platform.commands.repair_watch import watch
 from trade_platform.domain.model import MICROSECONDS
 from trade_platform.exchanges.registry import EXCHANGES
@@ -26,6 +27,8 @@ from trade_platform.surroundings import database
 
 MOST: int = 500
 """Rows that are read; the table says how many it leaves out."""
+WIDE: int = 200
+"""Columns where there is no terminal."""
 
 _of_exchange = click.option("--exchange", "exchanges", multiple=True, type=click.Choice(sorted(EXCHANGES)))
 _of_symbol = click.option("--symbol", "symbols", multiple=True, help="The exchange's own name; may repeat.")
@@ -59,12 +62,15 @@ def gaps(
         return
     only = _filter(exchanges, symbols, since)
     with database(settings_of(replay=replay)) as connection:
+        _check_schema(connection)
+        check_symbols(connection, only)
         rows = listed_gaps(connection, hours=None if everything else 24.0, limit=MOST, only=only)
-        counts = summary(connection)
+        counts = summary(connection, only=only)
     if as_json:
         click.echo(msgspec.json.encode({"gaps": in_rows(rows), "last_24_hours": counts}))
     else:
-        console.print(draw_gaps(rows, counts, most=MOST))
+        paper = console if console.is_terminal else Console(width=max(console.width, WIDE), highlight=False)
+        paper.print(draw_gaps(rows, counts, most=MOST, width=paper.width))
     sys.exit(1 if any(row.state != "repaired" for row in rows) else 0)
 
 
@@ -105,6 +111,14 @@ def repair(
         sys.exit(1 if isinstance(error, NotStored) else 2)
     console.print(outcome.words, soft_wrap=True)
     sys.exit(0 if outcome.good else 1)
+
+
+def _check_schema(connection: Connection) -> None:
+    """Raises CannotStart, with the sentence of the repair."""
+    try:
+        check_revision(connection)
+    except SchemaBehind as error:
+        raise CannotStart(f"{error}.") from error
 
 
 def _filter(exchanges: tuple[str, ...], symbols: tuple[str, ...], since: datetime | None) -> Filter:

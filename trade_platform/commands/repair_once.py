@@ -6,9 +6,11 @@ from contextlib import closing
 
 import msgspec
 
-from trade_platform.adapters.database.connection import SchemaBehind
+from trade_platform.adapters.database.catalogue import unknown_symbols
+from trade_platform.adapters.database.connection import Connection, SchemaBehind
 from trade_platform.adapters.database.gaps import Filter, open_gaps, reopen_gaps, try_to_lead
 from trade_platform.adapters.process import CannotStart, stop_event
+from trade_platform.commands.gap_table import counted
 from trade_platform.commands.repair_desk import desk_from, open_database
 from trade_platform.domain.gaps import State
 from trade_platform.operations.desk import Desk
@@ -34,10 +36,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         count = self.repaired + self.unrepairable + self.open
-        words = f"{count:,} gaps, {self.repaired:,} repaired, {self.open:,} open"
+        words = f"{counted(count)}, {self.repaired:,} repaired, {self.open:,} open"
         if self.unrepairable:
             words += f", {self.unrepairable:,} beyond repair"
-        return f"{words}; {self.records:,} trades and candles read again."
+        words += f"; {self.records:,} trades and candles read again"
+        return f"{words}." if self.good else f"{words}; `trade-platform gaps` says why."
+
+
+def check_symbols(connection: Connection, only: Filter) -> None:
+    """Raises CannotStart where a name is mistyped: nothing would be found, and all would look well."""
+    if unknown := unknown_symbols(connection, only.symbols, only.exchanges):
+        where = f" at {', '.join(only.exchanges)}" if only.exchanges else ""
+        raise CannotStart(f"Nothing is known of {', '.join(unknown)}{where}.")
 
 
 async def repair_once(
@@ -50,6 +60,7 @@ async def repair_once(
     except SchemaBehind as error:
         raise CannotStart(f"{error}.") from error
     with closing(connection):
+        check_symbols(connection, only)
         if not try_to_lead(connection):
             raise CannotStart(
                 "Another process repairs already, `gaps repair --watch` perhaps: "

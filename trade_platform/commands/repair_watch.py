@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
 
@@ -15,10 +16,11 @@ from redis import RedisError
 from trade_platform.adapters import logs
 from trade_platform.adapters.database.connection import Connection, SchemaBehind, passes_by_itself, sentence
 from trade_platform.adapters.database.gaps import Filter, open_counts, try_to_lead
+from trade_platform.adapters.holdings import Held, Holdings
 from trade_platform.adapters.process import Health, RunFile, die_with_parent, serve_health, stop_event
 from trade_platform.commands.repair_desk import desk_from, open_database
 from trade_platform.domain.gaps import State
-from trade_platform.operations.desk import Desk, NotStored
+from trade_platform.operations.desk import MOST_ASKED, Desk, NotStored
 from trade_platform.operations.repair import Repaired, repair
 from trade_platform.processors.outage import Outage
 from trade_platform.settings import Settings
@@ -89,12 +91,19 @@ class Watch:
         self._role = "starting"
         self._said_standby = False
         self._turned = time.monotonic()
+        self._desk: Desk | None = None
         self._find_at = 0.0
+
+    def holdings(self) -> Iterator[Held]:
+        """What outlives a pass; a pass itself takes up a bounded number of gaps."""
+        asked = 0 if self._desk is None else len(self._desk.asked)
+        yield Held("asked_instruments", asked, MOST_ASKED)
 
     def health(self) -> Health:
         """For /healthz."""
         reason = self._database.reason or self._redis.reason or self._unstored.reason
-        silent = time.monotonic() - self._turned
+        turned = self._turned if self._desk is None else max(self._turned, self._desk.turned)
+        silent = time.monotonic() - turned
         if not reason and silent > STUCK_SECONDS:
             reason = f"the loop has not turned for {silent:.0f} s"
         return Health(ok=not reason, reason=reason, details={"role": self._role})
@@ -121,6 +130,7 @@ class Watch:
         if not await self._lead(connection):
             return
         async with desk_from(self._settings, connection, self._stop) as desk:
+            self._desk = desk
             while not self._stop.is_set():
                 self._turned = time.monotonic()
                 await self._pause(await self._turn(desk))
@@ -194,6 +204,7 @@ async def watch(settings: Settings, only: Filter, days: int) -> int:
     if settings.without:
         log.warning("Defences are left out, for a rehearsal.", without=sorted(settings.without))
     one = Watch(settings, only, days, stop, RepairMeters(REGISTRY))
+    Holdings(REGISTRY).add(one.holdings)
     async with await serve_health(settings.metrics_port, one.health) as server:
         with RunFile(settings.data_folder, name, metrics=server.url):
             await one.run()

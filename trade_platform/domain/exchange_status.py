@@ -59,6 +59,11 @@ class Openness:
         return max(held, key=_GRAVITY.__getitem__, default=_OPEN)
 
     @property
+    def scopes(self) -> int:
+        """How many states hold; at most ``SCOPES``."""
+        return len(self._entries)
+
+    @property
     def asking(self) -> bool:
         """Somebody must ask, because a state holds or is suspected."""
         return bool(self._entries or self._suspicion)

@@ -67,6 +67,8 @@ PAUSE_SECONDS: Final = (5.0, 30.0, 120.0, 600.0, 3600.0)
 """After the first attempt, the second …; the last is the cap."""
 ENOUGH_ATTEMPTS: Final = 3
 """After so many, what REST leaves out or refuses is believed to be gone: it lags by seconds at times."""
+ASKED_AGAIN: Final = "; it is asked again"
+AWAITED: Final = "; waits for the archive of"
 ARCHIVE_DAYS: Final = 7
 """A file that is not published so long after its day is not waited for any longer."""
 CLOSE_LATENESS: Final = 5 * MICROSECONDS
@@ -144,17 +146,26 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """The archive's file is there and cannot be used."""
 
 
-def judge(attempt: Attempt, attempts: int, age_seconds: float) -> Verdict:
-    """What to write after an attempt that left numbers missing. ``attempts`` counts this one."""
+def was_answered(words: str) -> bool:
+    """At the last attempt the sources answered, and did not have it: the words say so."""
+    return ASKED_AGAIN in words or AWAITED in words
+
+
+def judge(attempt: Attempt, attempts: int, age_seconds: float, before: str) -> Verdict:
+    """What to write after an attempt that left numbers missing. ``attempts`` counts this one.
+
+    ``before``: what was written last. Attempts that nobody answered do not count: who was away for an hour
+    is asked twice before it is believed.
+    """
     if attempt.unreachable:
         return Verdict(State.OPEN, attempt.unreachable)
     if not attempt.left_out and not attempt.refusal:
         return Verdict(State.OPEN, "")
     why = _why(attempt)
-    if attempts < ENOUGH_ATTEMPTS:
-        return Verdict(State.OPEN, f"{why}; it is asked again")
+    if attempts < ENOUGH_ATTEMPTS or not was_answered(before):
+        return Verdict(State.OPEN, f"{why}{ASKED_AGAIN}")
     if attempt.waits_for and age_seconds < ARCHIVE_DAYS * 86_400:
-        return Verdict(State.OPEN, f"{why}; waits for the archive of {attempt.waits_for}")
+        return Verdict(State.OPEN, f"{why}{AWAITED} {attempt.waits_for}")
     return Verdict(State.UNREPAIRABLE, f"{why}{_behind(attempt)}")
 
 

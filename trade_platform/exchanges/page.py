@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeVar
 
+import msgspec
+
+from trade_platform.exchanges.amounts import has_endless_number
 from trade_platform.exchanges.session import ProtocolViolation
 
 T = TypeVar("T")
@@ -33,6 +36,8 @@ def page_of(rows: Iterable[R], read: Callable[[R], T], unreadable: tuple[type[Ex
     count = 0
     for count, row in enumerate(rows, 1):
         try:
+            if isinstance(row, msgspec.Raw) and has_endless_number(memoryview(row)):
+                raise ProtocolViolation("a number that goes on and on")
             good.append(read(row))
         except expected as error:
             odd.append(f"row {count}: {error}"[:200])

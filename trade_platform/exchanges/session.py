@@ -79,12 +79,20 @@ class Reason(StrEnum):
     STOPPED = "stopped"
 
 
-class Send(msgspec.Struct, frozen=True, gc=False):
+class Turn(msgspec.Struct):
+    """Where a text stands that the host's limit keeps back; its holder sets it, its session reads it."""
+
+    waiting: bool = False
+    """It was not said yet: no answer can be due."""
+
+
+class Send(msgspec.Struct, frozen=True):
     """Write this text to the socket."""
 
     text: str
     limit: str = ""
     """Which of the host's limits it counts against; empty where the session itself keeps to all there are."""
+    turn: Turn | None = None
 
 
 class Reconnect(msgspec.Struct, frozen=True, gc=False):

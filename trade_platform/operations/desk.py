@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
@@ -46,6 +47,10 @@ class Reach(msgspec.Struct, frozen=True):
     archive: TradeSource | None = None
 
 
+class Stopped(Exception):
+    """We were asked to stop, and waited no longer."""
+
+
 class NotStored(Exception):
     """What was read again waits in the stream, and nobody stores it; the sentence says so."""
 
@@ -74,6 +79,8 @@ class Desk:
         self.asked: dict[tuple[str, str, Channel], tuple[int, int | None]] = {}
         """``operations.gaps.Asked``; one entry an instrument, see ``note_asked``."""
         self.patience_seconds = patience_seconds
+        self.turned = time.monotonic()
+        """When something was asked last: a pass over a long hole takes hours, and is not stuck."""
         self._lock = asyncio.Lock()
 
     async def ask(
@@ -81,7 +88,21 @@ class Desk:
     ) -> T:
         """A question to PostgreSQL. Raises psycopg.Error."""
         async with self._lock:
+            self.turned = time.monotonic()
             return await asyncio.to_thread(question, self.connection, *args, **kwargs)
+
+    async def until_stopped(self, work: Awaitable[T]) -> T:
+        """The work's result; where we are asked to stop before, it is cancelled. Raises Stopped."""
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise Stopped
+        finally:
+            for one in (working, stopping):
+                one.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
 
     async def behind(self) -> frozenset[str]:
         """Exchanges of whose stream not all is stored that was there when this was asked. Raises RedisError.

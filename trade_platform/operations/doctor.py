@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 import time
@@ -14,8 +15,11 @@ import msgspec
 import psycopg
 import redis
 
+from trade_platform.adapters.archive import archive_files
 from trade_platform.adapters.database.migrate import newest
+from trade_platform.adapters.passwords import hide_password
 from trade_platform.adapters.selection_file import UnusableSelection, read_selection
+from trade_platform.adapters.sources import NotThere, Unreachable
 from trade_platform.domain.model import MICROSECONDS
 from trade_platform.exchanges.session import Exchange
 
@@ -93,7 +97,7 @@ def check_database(url: str) -> Finding:
         return Finding(
             "postgresql",
             Verdict.BAD,
-            str(error).strip().splitlines()[0],
+            hide_password(str(error).strip().splitlines()[0], url),
             "Start the server or correct DATABASE_URL; unset it to use the embedded one.",
         )
     if server < 17:
@@ -119,7 +123,10 @@ def check_redis(url: str) -> Finding:
     """Does Redis answer, keep what it is given, and refuse rather than evict when it is full?"""
     if not url:
         return Finding("redis", Verdict.GOOD, "embedded; `trade-platform up` starts it")
-    client = redis.Redis.from_url(url, socket_timeout=5, decode_responses=True)
+    try:
+        client = redis.Redis.from_url(url, socket_timeout=5, decode_responses=True)
+    except ValueError:  # it may repeat a piece of the password
+        return Finding("redis", Verdict.BAD, "REDIS_URL is no Redis URL", "Set it to redis://host:port/0.")
     try:
         information = client.info()
         policy = client.config_get("maxmemory-policy").get("maxmemory-policy", "")
@@ -128,7 +135,7 @@ def check_redis(url: str) -> Finding:
         return Finding(
             "redis",
             Verdict.BAD,
-            str(error),
+            hide_password(str(error), url),
             "Start the server or correct REDIS_URL; unset it for the embedded one.",
         )
     finally:
@@ -145,6 +152,20 @@ def check_redis(url: str) -> Finding:
             "redis", Verdict.WARNING, seen, "Set appendonly yes: a restart would forget the streams."
         )
     return Finding("redis", Verdict.GOOD, seen)
+
+
+def check_archive(location: str) -> Finding:
+    """Is the archive where the setting says?"""
+    if not location:
+        return Finding("archive", Verdict.GOOD, "none; what REST no longer serves stays missing")
+    try:
+        asyncio.run(archive_files(location).text(""))
+    except NotThere:  # its root is no file; that it answers is enough
+        pass
+    except Unreachable as error:
+        verdict = Verdict.WARNING if "://" in location else Verdict.BAD  # a server may be back in a minute
+        return Finding("archive", verdict, str(error), "Correct ARCHIVE; unset it to repair by REST alone.")
+    return Finding("archive", Verdict.GOOD, location)
 
 
 def check_exchange(exchange: Exchange, ask: Callable[[Exchange], bytes]) -> Finding:
@@ -172,6 +193,7 @@ def doctor(
     instruments_file: Path,
     database_url: str,
     redis_url: str,
+    archive: str,
     exchanges: Mapping[str, Exchange],
     ask: Callable[[Exchange], bytes],
 ) -> Iterable[Finding]:
@@ -181,5 +203,6 @@ def doctor(
     yield check_folder(data_folder)
     yield check_database(database_url)
     yield check_redis(redis_url)
+    yield check_archive(archive)
     for exchange in exchanges.values():
         yield check_exchange(exchange, ask)

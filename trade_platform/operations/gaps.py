@@ -114,9 +114,7 @@ def find(
     """Add a row for each hole in coverage that no row names and that is not in flight; returns how many."""
     count = 0
     first_day = day_of(market_time) - timedelta(days=days - 1)
-    for one in broken_coverage(connection, first_day, only.exchanges):
-        if only.symbols and one.symbol not in only.symbols:
-            continue
+    for one in broken_coverage(connection, first_day, only.exchanges, only.symbols):
         settled = settled_sequence(connection, one, market_time, FLIGHT_SECONDS)
         if settled is None:
             continue
@@ -139,6 +137,13 @@ def _numbered(symbol: str, channel: Channel, span: tuple[int, int], times: tuple
     return Gap(
         *(symbol, channel, GapReason.SEQUENCE, span[0], span[1] - 1, since, max(since, until)), detail=FOUND
     )
+
+
+def is_quiet(asked: Asked, gap: LedgerGap, one: Around) -> bool:
+    """REST told after the break that nothing is newer than what we hold."""
+    assert gap.channel is not None
+    asked_at, newest = asked.get((gap.exchange, one.symbol, gap.channel), (-1, None))
+    return asked_at >= gap.until and (newest is None or one.newest >= newest)
 
 
 class _Settling:
@@ -200,22 +205,20 @@ class _Settling:
         self._close(gap, Verdict(State.REPAIRED, words, Source.STREAMER))
 
     def _is_quiet(self, gap: LedgerGap, one: Around) -> bool:
-        """REST told after the break that nothing is newer than what we hold."""
-        assert gap.channel is not None
-        asked_at, newest = self._asked.get((gap.exchange, one.symbol, gap.channel), (-1, None))
-        return asked_at >= gap.until and (newest is None or one.newest >= newest)
+        return is_quiet(self._asked, gap, one)
 
     def _name(self, gap: LedgerGap, channel: Channel, broken: Sequence[Around]) -> None:
         """Holes that a break in time left behind become gaps of their own, by number."""
         if gap.detected_seconds_ago < self._grace:
             return
+        named = named_numbers(self._connection, gap.exchange, [one.symbol for one in broken], channel)
         for one in broken:
-            named = named_numbers(self._connection, gap.exchange, one.symbol, channel)
             gaps = [
                 _numbered(one.symbol, channel, span, (gap.since, gap.until))
-                for span in (one.missing - named).spans[:MOST_FOUND]
+                for span in (one.missing - named.get(one.symbol, Ranges())).spans[:MOST_FOUND]
             ]
-            self.named += write_gaps(self._connection, gap.exchange, gaps)
+            if gaps:
+                self.named += write_gaps(self._connection, gap.exchange, gaps)
 
     def _minutes(self, gap: LedgerGap) -> None:
         minutes = minutes_of(gap.since, gap.until)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import date
+from typing import Final
 
 from trade_platform.adapters.database.gap_proof import (
     Around,
@@ -16,10 +18,13 @@ from trade_platform.adapters.database.gaps import LedgerGap, credit
 from trade_platform.adapters.rest import RestUnavailable
 from trade_platform.adapters.sources import NotThere, SourceError, Unreachable
 from trade_platform.domain.coverage import Ranges, Span
-from trade_platform.domain.gaps import Attempt, Source, are_over, minutes_of
+from trade_platform.domain.gaps import Attempt, Minutes, Source, are_over, minutes_of
 from trade_platform.domain.model import MINUTE, Candle, Channel, Trade
 from trade_platform.exchanges.session import ProtocolViolation, Request, RestError
-from trade_platform.operations.desk import Counter, Desk, Reach
+from trade_platform.operations.desk import Counter, Desk, Reach, Stopped
+from trade_platform.operations.gaps import is_quiet
+
+STOPPED: Final = "the repair was stopped"
 
 
 class Refused(Exception):
@@ -42,7 +47,9 @@ class ReadingAgain:
     async def _fetch(self, request: Request) -> bytes:
         """Raises Refused, NoAnswer."""
         try:
-            return await self._reach.fetch(request)
+            return await self._desk.until_stopped(self._reach.fetch(request))
+        except Stopped as error:
+            raise NoAnswer(STOPPED) from error
         except RestUnavailable as error:
             raise NoAnswer(str(error)) from error
         except RestError as error:
@@ -129,10 +136,27 @@ class TradesAgain(ReadingAgain):
         assert gap.symbol is not None
         assert gap.channel is not None
         got = Ranges()
-        async for batch in self._reach.archive.trades(gap.symbol, gap.channel, span[0], span[1] - 1, days):
-            await self._counter.put(list(batch))
-            got |= Ranges.of(trade.sequence for trade in batch)
+        batches = self._reach.archive.trades(gap.symbol, gap.channel, span[0], span[1] - 1, days)
+        async with aclosing(batches):
+            while batch := await self._next(batches):
+                await self._counter.put(list(batch))
+                got |= Ranges.of(trade.sequence for trade in batch)
         return got
+
+    async def _next(self, batches: AsyncGenerator[Sequence[Trade], None]) -> Sequence[Trade]:
+        """Empty at the end; a long file is given up where we are asked to stop."""
+        try:
+            return await self._desk.until_stopped(_next_of(batches))
+        except Stopped as error:
+            raise Unreachable(STOPPED) from error
+
+
+async def _next_of(batches: AsyncGenerator[Sequence[Trade], None]) -> Sequence[Trade]:
+    """``anext`` with a default cannot be a task's work: its end is no result in Python 3.11."""
+    try:
+        return await anext(batches)
+    except StopAsyncIteration:
+        return ()
 
 
 class QuietAgain(ReadingAgain):
@@ -142,8 +166,8 @@ class QuietAgain(ReadingAgain):
         """Ask each for its newest trade."""
         assert gap.channel is not None
         for one in await self._desk.ask(trades_around, gap, gap.channel):
-            if one.passed or self._desk.stop.is_set():
-                continue
+            if one.passed or is_quiet(self._desk.asked, gap, one) or self._desk.stop.is_set():
+                continue  # one question serves every break before it
             try:
                 await self._look(gap, gap.channel, one)
             except NoAnswer as error:
@@ -183,18 +207,28 @@ class CandlesAgain(ReadingAgain):
         minutes = minutes_of(gap.since, gap.until)
         if not are_over(minutes, self._desk.clock.market()):
             return Attempt()
-        missing = await self._desk.ask(missing_minutes, gap, minutes)
-        before, absent, refusal = self._counter.records, Ranges(), ""
-        for symbol, openings in missing.items():
-            try:
-                absent |= await self._minutes(symbol, openings)
-            except NoAnswer as error:
-                return Attempt(unreachable=str(error))
-            except Refused as error:
-                refusal = f"{symbol}: {error}"
-        if self._counter.records > before:
-            await self._desk.ask(credit, gap.gap_id, Source.CANDLES)
-        return Attempt(refusal=refusal or ("it has no candle of some minutes" if absent else ""))
+        before, self._absent, self._refusal = self._counter.records, False, ""
+        try:
+            await self._each(gap, minutes)
+        except NoAnswer as error:
+            return Attempt(unreachable=str(error))
+        finally:
+            if self._counter.records > before:
+                await self._desk.ask(credit, gap.gap_id, Source.CANDLES)
+        return Attempt(refusal=self._refusal or ("it has no candle of some minutes" if self._absent else ""))
+
+    async def _each(self, gap: LedgerGap, minutes: Minutes) -> None:
+        """Some instruments at a time: of all of them, days of minutes would not fit into memory."""
+        after = ""
+        while missing := await self._desk.ask(missing_minutes, gap, minutes, after):
+            after = next(reversed(missing))  # as the database orders them
+            for symbol, openings in missing.items():
+                if self._desk.stop.is_set():
+                    return
+                try:
+                    self._absent |= bool(openings and await self._minutes(symbol, openings))
+                except Refused as error:
+                    self._refusal = f"{symbol}: {error}"
 
     async def _minutes(self, symbol: str, openings: Sequence[int]) -> Ranges:
         """Page by page; returns the minutes that the exchange does not have."""

@@ -178,9 +178,11 @@ class _Pass:
             left = remaining.get(gap.gap_id, attempt.left_out)
             if left - attempt.left_out:
                 continue  # not all of it was asked for, or it is not stored yet
+            if attempt.left_out and not left:
+                continue  # somebody else brought it meanwhile: the next look closes it
             attempt = msgspec.structs.replace(attempt, left_out=left)  # noqa: PLW2901
             age = (self._desk.clock.market() - gap.until) / MICROSECONDS
-            verdict = judge(attempt, gap.attempts + 1, age)
+            verdict = judge(attempt, gap.attempts + 1, age, gap.verdict)
             if verdict.state is State.OPEN:
                 if verdict.words:
                     await self._desk.ask(say_of_gap, gap.gap_id, verdict.words)

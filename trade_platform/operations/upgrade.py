@@ -142,7 +142,12 @@ class Upgrade:
             lane.ask_old_to_stop()
             self._since = now
             self._note(LaneState.LIVE)
-        elif now - self._since > self._deadline_seconds:
+        else:
+            self._live_at = None  # it was live and is not: the seconds beside the old one count anew
+            self._await_still(lane, now, detail)
+
+    def _await_still(self, lane: Replaceable, now: float, detail: str) -> None:
+        if now - self._since > self._deadline_seconds:
             waiting = f" ({detail})" if detail else ""
             self._fail(lane, f"{lane.idle} was not live after {self._deadline_seconds:.0f} s{waiting}")
         else:

@@ -122,8 +122,10 @@ def test_numbers_that_the_ledger_stands_for(connection: Connection) -> None:
     _, given_up, repaired = open_gaps(connection)
     close_gap(connection, given_up.gap_id, GIVEN_UP, Ranges.of([8]))
     close_gap(connection, repaired.gap_id, Verdict(State.REPAIRED, "held"), Ranges())
-    assert named_numbers(connection, "deribit", "BTCUSDT", Channel.TRADE) == Ranges.of([3, 4, 8])
-    assert not named_numbers(connection, "deribit", "BTCUSDT", Channel.AGGREGATE_TRADE)
+    symbols = ["BTCUSDT", "ETHUSDT"]
+    named = named_numbers(connection, "deribit", symbols, Channel.TRADE)
+    assert named == {"BTCUSDT": Ranges.of([3, 4, 8])}
+    assert not named_numbers(connection, "deribit", symbols, Channel.AGGREGATE_TRADE)
 
 
 def test_coverage_without_a_hole_names_no_instrument(connection: Connection) -> None:
@@ -139,6 +141,21 @@ def test_coverage_without_a_hole_names_no_instrument(connection: Connection) -> 
     assert (broken.symbol, broken.held, broken.named) == ("B", Ranges(((1, 5), (6, 9))), Ranges())
     assert broken_coverage(connection, date(2026, 11, 22)) == []
     assert broken_coverage(connection, date(2026, 11, 21), ["binance_spot"]) == []
+
+
+def test_instruments_whose_holes_are_known_leave_room_for_others(connection: Connection) -> None:
+    """After a long outage hundreds have holes that were given up, as long as their days are searched."""
+    connection.execute("INSERT INTO instrument (exchange, symbol) VALUES ('deribit', 'A'), ('deribit', 'B')")
+    connection.execute(
+        """INSERT INTO coverage (instrument_id, channel, day, held)
+           SELECT instrument_id, 'trade', '2026-11-22', '{[1,5),[6,9)}' FROM instrument"""
+    )
+    write_gaps(connection, "deribit", [noted(5, 5, symbol="A")])
+    day = date(2026, 11, 22)
+    assert [one.symbol for one in broken_coverage(connection, day, limit=1)] == ["B"]
+    assert broken_coverage(connection, day, symbols=["A"]) == []
+    close_gap(connection, open_gaps(connection)[0].gap_id, GIVEN_UP, Ranges.of([5]))
+    assert [one.symbol for one in broken_coverage(connection, day, limit=1)] == ["B"]
 
 
 def test_one_leads(connection: Connection, postgres_url: str) -> None:

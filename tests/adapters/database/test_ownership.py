@@ -74,3 +74,16 @@ def test_of_very_many_producers_the_youngest_are_known(
     save_producers(connection, "state", [(f"p:{now + k}", Progress(1, now - k)) for k in range(5)])
     assert forget_producers(connection, "state") == 2
     assert load_producers(connection, "state").keys() == {f"p:{now + k}" for k in (2, 3, 4)}
+
+
+def test_a_producer_at_work_is_known_however_many_began_after_it(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A streamer of last month, and the many passes of a repair since."""
+    monkeypatch.setattr(positions, "MOST_PRODUCERS", 3)
+    now = time.time_ns() // 1000
+    passes = [(f"repair:{now - k * DAY}", Progress(1, now - k * DAY)) for k in range(1, 6)]
+    save_producers(connection, "state", [(f"streamer:{now - 60 * DAY}", Progress(9, now)), *passes])
+    assert forget_producers(connection, "state") == 3
+    kept = {f"streamer:{now - 60 * DAY}", *(name for name, _ in passes[:2])}
+    assert load_producers(connection, "state").keys() == kept

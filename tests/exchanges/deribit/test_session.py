@@ -9,7 +9,7 @@ import pytest
 
 from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, InstrumentState
 from trade_platform.domain.selection import Wanted
-from trade_platform.exchanges.session import Missing, ProtocolViolation, Reason, Reconnect
+from trade_platform.exchanges.session import Missing, ProtocolViolation, Reason, Reconnect, Send
 
 BTC = "BTC-PERPETUAL"
 TRADES, TICKER = f"trades.{BTC}.100ms", f"ticker.{BTC}.100ms"
@@ -143,7 +143,18 @@ def test_an_answer_that_never_comes_ends_the_connection(conversation: Conversati
     talk.open()
     assert not [one for one in talk.idle(10) if isinstance(one, Reconnect)]
     (end,) = talk.idle(2)
-    assert end.reason is Reason.SUBSCRIBE_REFUSED
+    assert end.reason is Reason.NEVER_DELIVERED
+
+
+def test_no_answer_is_due_to_a_call_that_waits_for_the_hosts_limit(conversation: Conversation) -> None:
+    talk = conversation((BTC, "trade"))
+    (said,) = [one for one in talk.open() if isinstance(one, Send) and one.limit]
+    assert said.turn is not None
+    said.turn.waiting = True
+    assert not [one for one in talk.idle(60) if isinstance(one, Reconnect)]
+    said.turn.waiting = False
+    assert not [one for one in talk.idle(9) if isinstance(one, Reconnect)]
+    assert [one.reason for one in talk.idle(3) if isinstance(one, Reconnect)] == [Reason.NEVER_DELIVERED]
 
 
 def test_calls_are_paced_and_sized(conversation: Conversation, calls_of: CallsOf) -> None:
@@ -253,6 +264,19 @@ def test_what_passes_while_a_symbol_is_not_selected_is_not_missing(
     talk.session.change([Wanted(BTC, Channel.QUOTE)], talk.now)
     talk.acknowledge(talk.after(0.5))
     outputs = [*talk.session.change([Wanted(BTC, Channel.TRADE), Wanted(BTC, Channel.QUOTE)], talk.now)]
+    talk.acknowledge([*outputs, *talk.after(0.5)])
+    assert not [one for one in talk.tell(TRADES, [a_trade(5000)]) if isinstance(one, Missing)]
+
+
+def test_a_late_trade_of_a_symbol_that_was_left_does_not_begin_its_count(
+    conversation: Conversation, a_trade: Callable[..., dict[str, Any]]
+) -> None:
+    talk = conversation((BTC, "trade"), (BTC, "quote"), ("ETH-PERPETUAL", "quote")).start()
+    talk.tell(TRADES, [a_trade(10)])
+    rest = [Wanted("ETH-PERPETUAL", Channel.QUOTE)]
+    talk.acknowledge([*talk.session.change(rest, talk.now), *talk.after(0.5)])
+    assert talk.tell(TRADES, [a_trade(11)])  # it was on its way
+    outputs = talk.session.change([Wanted(BTC, Channel.TRADE), *rest], talk.now)
     talk.acknowledge([*outputs, *talk.after(0.5)])
     assert not [one for one in talk.tell(TRADES, [a_trade(5000)]) if isinstance(one, Missing)]
 
@@ -399,5 +423,6 @@ def test_a_price_that_is_no_number_is_no_trade(
     conversation: Conversation, a_trade: Callable[..., Any]
 ) -> None:
     talk = conversation((BTC, "trade")).start()
-    with pytest.raises(ProtocolViolation):
-        talk.tell(TRADES, [a_trade(1, price="NaN")])
+    for price in ("NaN", "1E+999999", "1." + "3" * 20_000):
+        with pytest.raises(ProtocolViolation):
+            talk.tell(TRADES, [a_trade(1, price=price)])

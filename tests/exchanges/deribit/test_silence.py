@@ -105,7 +105,9 @@ BUSY = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "channel", "data", "path"), BUSY, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(
+    ("wanted", "channel", "data", "path"), BUSY, ids=lambda one: "shown" if callable(one) else str(one)[:30]
+)
 @pytest.mark.parametrize("moving", [True, False])
 def test_a_busy_channel_that_falls_silent_is_found_in_time_if_the_market_goes_on(
     watched: Callable[..., Watched],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 
 from trade_platform.domain.model import Instrument, InstrumentKind
@@ -29,6 +31,14 @@ from spans join instrument using (instrument_id)
 where exchange = %s and seconds is not null order by symbol, channel, seconds desc
 """
 
+_UNKNOWN = """
+select symbol from unnest(%(symbols)s::text[]) as wanted (symbol)
+where not exists (select from instrument i where i.symbol = wanted.symbol
+                  and (%(exchanges)s::text[] = '{}' or i.exchange = any(%(exchanges)s)))
+  and not exists (select from gap g where g.symbol = wanted.symbol
+                  and (%(exchanges)s::text[] = '{}' or g.exchange = any(%(exchanges)s)))
+"""
+
 
 def known_instruments(connection: psycopg.Connection, exchange: str) -> list[Instrument]:
     """Every instrument that the exchange ever listed while we looked, with what selection needs."""
@@ -36,6 +46,14 @@ def known_instruments(connection: psycopg.Connection, exchange: str) -> list[Ins
         Instrument(symbol=symbol, kind=InstrumentKind(kind), status=status or "")
         for symbol, kind, status in connection.execute(_INSTRUMENTS, (exchange,))
     ]
+
+
+def unknown_symbols(
+    connection: psycopg.Connection, symbols: Sequence[str], exchanges: Sequence[str] = ()
+) -> list[str]:
+    """Those that neither these exchanges (none: any) ever listed nor the ledger of gaps names."""
+    given = {"symbols": list(symbols), "exchanges": list(exchanges)}
+    return [symbol for (symbol,) in connection.execute(_UNKNOWN, given)]
 
 
 def trades_a_day(connection: psycopg.Connection, exchange: str) -> dict[tuple[str, str], int]:

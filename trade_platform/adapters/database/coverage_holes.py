@@ -14,17 +14,24 @@ from trade_platform.domain.coverage import Ranges
 from trade_platform.domain.model import DAY, Channel
 
 _UNNAMED: Final = """
-SELECT i.exchange, i.symbol, c.instrument_id, c.channel, range_agg(c.held)::text,
-       min(c.day), max(c.day), coalesce((
-           SELECT range_agg(CASE WHEN g.state = 'open' THEN int8multirange(int8range(
-                                     g.first_sequence, g.last_sequence + 1)) ELSE g.remaining END)
-           FROM gap g WHERE g.exchange = i.exchange AND g.symbol = i.symbol AND g.channel = c.channel
-                        AND g.first_sequence IS NOT NULL AND g.state <> 'repaired'), '{}')::text
-FROM coverage c JOIN instrument i USING (instrument_id)
-WHERE c.day >= %(first_day)s AND (%(exchanges)s::text[] = '{}' OR i.exchange = ANY(%(exchanges)s))
-GROUP BY i.exchange, i.symbol, c.instrument_id, c.channel
-HAVING upper(range_merge(range_agg(c.held))) - lower(range_merge(range_agg(c.held)))
-       > (SELECT sum(upper(r) - lower(r)) FROM unnest(range_agg(c.held)) AS r)
+WITH broken AS (
+    SELECT i.exchange, i.symbol, c.instrument_id, c.channel, range_agg(c.held) AS held,
+           min(c.day) AS first_day, max(c.day) AS last_day
+    FROM coverage c JOIN instrument i USING (instrument_id)
+    WHERE c.day >= %(first_day)s AND (%(exchanges)s::text[] = '{}' OR i.exchange = ANY(%(exchanges)s))
+      AND (%(symbols)s::text[] = '{}' OR i.symbol = ANY(%(symbols)s))
+    GROUP BY i.exchange, i.symbol, c.instrument_id, c.channel
+    HAVING upper(range_merge(range_agg(c.held))) - lower(range_merge(range_agg(c.held)))
+           > (SELECT sum(upper(r) - lower(r)) FROM unnest(range_agg(c.held)) AS r)
+)
+SELECT exchange, symbol, instrument_id, channel, held::text, first_day, last_day, numbers::text
+FROM broken CROSS JOIN LATERAL (
+    SELECT coalesce(range_agg(
+        CASE WHEN g.state = 'open' THEN int8multirange(int8range(g.first_sequence, g.last_sequence + 1))
+             ELSE g.remaining END), '{}') AS numbers
+    FROM gap g WHERE g.exchange = broken.exchange AND g.symbol = broken.symbol AND g.channel = broken.channel
+                 AND g.first_sequence IS NOT NULL AND g.state <> 'repaired') named
+WHERE NOT isempty(int8multirange(range_merge(held)) - held - numbers)
 ORDER BY 1, 2, 4 LIMIT %(limit)s
 """
 _SETTLED: Final = """
@@ -44,7 +51,7 @@ ORDER BY event_time, sequence LIMIT 1
 
 
 class Unnamed(msgspec.Struct, frozen=True):
-    """An instrument whose coverage has holes, whoever knows of them."""
+    """An instrument whose coverage has a hole that nobody named."""
 
     exchange: str
     symbol: str
@@ -58,10 +65,19 @@ class Unnamed(msgspec.Struct, frozen=True):
 
 
 def broken_coverage(
-    connection: Connection, first_day: date, exchanges: Collection[str] = (), limit: int = 500
+    connection: Connection,
+    first_day: date,
+    exchanges: Collection[str] = (),
+    symbols: Collection[str] = (),
+    limit: int = 500,
 ) -> list[Unnamed]:
-    """Instruments whose coverage since the day has a hole inside."""
-    parameters = {"first_day": first_day, "exchanges": list(exchanges), "limit": limit}
+    """Instruments whose coverage since the day has a hole inside that not all is named of."""
+    parameters = {
+        "first_day": first_day,
+        "exchanges": list(exchanges),
+        "symbols": list(symbols),
+        "limit": limit,
+    }
     return [
         Unnamed(
             *(exchange, symbol, instrument_id, Channel(channel), Ranges.from_text(held), low, high),

@@ -19,6 +19,8 @@ REACH_DAYS: Final = 8
 """An instrument that did not trade for so long before or after a break is not asked about it."""
 NUMBERED_DAYS: Final = 40
 """A hole in numbers may have been noted so long after the day that it lies on."""
+MINUTES_SYMBOLS: Final = 20
+"""Instruments whose missing minutes are held in memory at a time."""
 SLACK: Final = 60 * MICROSECONDS
 """By so much an exchange's clock may be behind ours."""
 
@@ -83,9 +85,10 @@ SELECT i.symbol, i.instrument_id, ARRAY(
         AND k.open_time = m AND (k.source = 'exchange' OR k.complete)))
 FROM instrument i
 WHERE i.exchange = %(exchange)s AND (%(symbol)s::text IS NULL OR i.symbol = %(symbol)s)
-  AND (i.expiry IS NULL OR i.expiry > %(first)s)
+  AND i.symbol > %(after)s AND (i.expiry IS NULL OR i.expiry > %(first)s)
   AND EXISTS (SELECT FROM time_coverage c WHERE c.instrument_id = i.instrument_id AND c.channel = 'candle'
               AND c.day BETWEEN %(first_day)s AND %(last_day)s)
+ORDER BY i.symbol LIMIT %(limit)s
 """
 # Looked for until one is found: a break of days has millions of minutes, and is mostly asked about in vain.
 _A_MINUTE: Final = """
@@ -101,10 +104,11 @@ WHERE i.exchange = %(exchange)s AND (%(symbol)s::text IS NULL OR i.symbol = %(sy
 LIMIT 1
 """
 _NAMED: Final = """
-SELECT coalesce(range_agg(CASE WHEN state = 'open' THEN int8multirange(int8range(
+SELECT symbol, coalesce(range_agg(CASE WHEN state = 'open' THEN int8multirange(int8range(
                               first_sequence, last_sequence + 1)) ELSE remaining END), '{}')::text
-FROM gap WHERE exchange = %s AND symbol = %s AND channel = %s
+FROM gap WHERE exchange = %s AND symbol = ANY(%s) AND channel = %s
            AND first_sequence IS NOT NULL AND state <> 'repaired'
+GROUP BY symbol
 """
 _DAYS: Final = """
 SELECT (SELECT max(c.day) FROM coverage c WHERE c.instrument_id = i.instrument_id AND c.channel = %(channel)s
@@ -168,12 +172,14 @@ def a_missing_minute(connection: Connection, gap: LedgerGap, minutes: Minutes) -
     return None if row is None else (row[0], row[1])
 
 
-def missing_minutes(connection: Connection, gap: LedgerGap, minutes: Minutes) -> dict[str, list[int]]:
-    """Symbol → openings of all the minutes without a closed candle."""
+def missing_minutes(
+    connection: Connection, gap: LedgerGap, minutes: Minutes, after: str = ""
+) -> dict[str, list[int]]:
+    """Some symbols, the first ones after this → openings of all the minutes without a closed candle."""
+    parameters = {**_minutes(gap, minutes), "after": after, "limit": MINUTES_SYMBOLS}
     return {
         symbol: [microseconds_of(opening) for opening in openings]
-        for symbol, _, openings in connection.execute(_MINUTES, _minutes(gap, minutes))
-        if openings
+        for symbol, _, openings in connection.execute(_MINUTES, parameters)
     }
 
 
@@ -188,10 +194,12 @@ def _minutes(gap: LedgerGap, minutes: Minutes) -> dict[str, object]:
     }
 
 
-def named_numbers(connection: Connection, exchange: str, symbol: str, channel: Channel) -> Ranges:
-    """Numbers that some gap of the ledger stands for: open ones, and those that were given up."""
-    row = connection.execute(_NAMED, (exchange, symbol, channel.value)).fetchone()
-    return Ranges.from_text(row[0]) if row else Ranges()
+def named_numbers(
+    connection: Connection, exchange: str, symbols: Iterable[str], channel: Channel
+) -> dict[str, Ranges]:
+    """Symbol → numbers that some gap of the ledger stands for: open ones, and those that were given up."""
+    rows = connection.execute(_NAMED, (exchange, list(symbols), channel.value))
+    return {symbol: Ranges.from_text(numbers) for symbol, numbers in rows}
 
 
 def days_around(connection: Connection, gap: LedgerGap, numbers: Ranges) -> list[date]:

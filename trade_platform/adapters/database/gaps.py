@@ -9,7 +9,7 @@ import msgspec
 from psycopg import sql
 
 from trade_platform.adapters.database.connection import Connection
-from trade_platform.adapters.database.times import moment
+from trade_platform.adapters.database.times import microseconds_of, moment
 from trade_platform.domain.coverage import Ranges
 from trade_platform.domain.gaps import Source, State, Verdict
 from trade_platform.domain.model import Channel
@@ -39,6 +39,9 @@ class LedgerGap(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     remaining: Ranges | None
     """Numbers still missing, as last seen; None where none were ever counted."""
+    detected_at: int = 0
+    attempted_at: int | None = None
+    closed_at: int | None = None
 
     @property
     def expected(self) -> Ranges:
@@ -65,7 +68,7 @@ gap_id, exchange, symbol, channel, reason, first_sequence, last_sequence,
 (extract(epoch from since) * 1000000)::bigint,
 (extract(epoch from coalesce(until, detected_at)) * 1000000)::bigint,
 detail, state, attempts, {_AGO.format("detected_at")}, {_AGO.format("attempted_at")},
-{_AGO.format("closed_at")}, repaired_by, verdict, remaining::text
+{_AGO.format("closed_at")}, repaired_by, verdict, remaining::text, detected_at, attempted_at, closed_at
 """
 _FILTERED: Final = """
 (%(exchanges)s::text[] = '{}' OR exchange = ANY(%(exchanges)s))
@@ -130,11 +133,11 @@ _COUNTS: Final = "SELECT exchange, reason, count(*) FROM gap WHERE state = 'open
 _OLDEST: Final = """
 SELECT extract(epoch from clock_timestamp() - min(detected_at))::float8 FROM gap WHERE state = 'open'
 """
-_SUMMARY: Final = """
+_SUMMARY: Final = f"""
 SELECT count(*), count(*) FILTER (WHERE state = 'repaired'), count(*) FILTER (WHERE state = 'unrepairable'),
        count(*) FILTER (WHERE state = 'open')
-FROM gap WHERE detected_at > clock_timestamp() - make_interval(secs => %s)
-"""
+FROM gap WHERE detected_at > clock_timestamp() - make_interval(secs => %(seconds)s) AND {_FILTERED}
+"""  # noqa: S608
 _TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
 
 
@@ -215,9 +218,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     open: int
 
 
-def summary(connection: Connection, seconds: float = 86_400.0) -> Summary:
+def summary(connection: Connection, seconds: float = 86_400.0, only: Filter = EVERYTHING) -> Summary:
     """Of the last ``seconds``."""
-    row = connection.execute(_SUMMARY, (seconds,)).fetchone() or (0, 0, 0, 0)
+    row = connection.execute(_SUMMARY, {**_parameters(only), "seconds": seconds}).fetchone() or (0, 0, 0, 0)
     return Summary(gaps=row[0], repaired=row[1], unrepairable=row[2], open=row[3])
 
 
@@ -260,4 +263,7 @@ def _gap(row: Sequence[Any]) -> LedgerGap:
         repaired_by=row[15],
         verdict=row[16],
         remaining=None if row[17] is None else Ranges.from_text(row[17]),
+        detected_at=microseconds_of(row[18]),
+        attempted_at=None if row[19] is None else microseconds_of(row[19]),
+        closed_at=None if row[20] is None else microseconds_of(row[20]),
     )

@@ -35,10 +35,13 @@ WHERE stream = %s AND seen_at < now() - interval '30 days'
 _FORGET_MOST = """
 DELETE FROM producer_position WHERE stream = %(stream)s AND producer IN (
     SELECT producer FROM producer_position WHERE stream = %(stream)s
-    ORDER BY substring(producer FROM ':([0-9]{16})$')::bigint DESC NULLS FIRST OFFSET %(most)s)
+    ORDER BY greatest(
+        to_timestamp(substring(producer FROM ':([0-9]{16})$')::bigint / 1000000.0), seen_at
+    ) DESC OFFSET %(most)s)
 """
 MOST_PRODUCERS = 20_000
-"""Incarnations of a stream's producers that are known; the youngest of them."""
+"""Incarnations of a stream's producers that are known: of those started or heard of last, as a streamer may
+outlive any number of repairs."""
 
 
 class PositionMoved(Exception):

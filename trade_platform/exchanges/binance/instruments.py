@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from trade_platform.domain.model import Instrument, InstrumentKind
+from trade_platform.exchanges import amounts
 from trade_platform.exchanges.binance import wire
 from trade_platform.exchanges.binance.records import MILLISECOND
 from trade_platform.exchanges.binance.rest import reading
@@ -90,7 +91,7 @@ def _instrument(symbol: Symbol, kind: InstrumentKind) -> Instrument:
 
 def _size(sizes: list[Decimal | None]) -> Decimal | None:
     """The first that rules; 0 means that the rule is switched off."""
-    return next((wire.checked_unsigned(size) for size in sizes if size), None)
+    return next((amounts.checked_unsigned(size) for size in sizes if size), None)
 
 
 def _contract_kind(symbol: Symbol) -> InstrumentKind:

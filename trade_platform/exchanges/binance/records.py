@@ -16,6 +16,7 @@ from trade_platform.domain.model import (
     Trade,
     TradeFlag,
 )
+from trade_platform.exchanges import amounts
 from trade_platform.exchanges.binance import wire
 
 AGGREGATE: Final = int(TradeFlag.AGGREGATE)
@@ -26,8 +27,8 @@ INTERVAL: Final = "1m"
 # Looked up once for every trade that ever comes: bound here, they cost least.
 BUY: Final = Side.BUY
 SELL: Final = Side.SELL
-LEAST: Final = wire.LEAST
-MOST: Final = wire.MOST
+LEAST: Final = amounts.LEAST
+MOST: Final = amounts.MOST
 
 
 def aggregate_trade(message: wire.AggregateRow, symbol: str, receive_time: int) -> Trade:
@@ -35,8 +36,8 @@ def aggregate_trade(message: wire.AggregateRow, symbol: str, receive_time: int) 
     price, quantity = message.price, message.quantity
     # Comparing is the cheapest check there is, and it refuses NaN; zero and worse take the slow one.
     if not (LEAST < price < MOST and LEAST < quantity < MOST):
-        wire.checked_unsigned(price)
-        wire.checked_unsigned(quantity)
+        amounts.checked_unsigned(price)
+        amounts.checked_unsigned(quantity)
     return Trade(
         symbol,
         message.sequence,
@@ -55,8 +56,8 @@ def raw_trade(message: wire.RawTrade | wire.RawTradeRow, symbol: str, receive_ti
     """A raw trade stands for itself alone."""
     price, quantity, sequence = message.price, message.quantity, message.sequence
     if not (LEAST < price < MOST and LEAST < quantity < MOST):
-        wire.checked_unsigned(price)
-        wire.checked_unsigned(quantity)
+        amounts.checked_unsigned(price)
+        amounts.checked_unsigned(quantity)
     return Trade(
         symbol,
         sequence,
@@ -73,7 +74,7 @@ def raw_trade(message: wire.RawTrade | wire.RawTradeRow, symbol: str, receive_ti
 def candle(message: wire.KlineEvent, receive_time: int) -> Candle:
     """A running or closed minute; Binance writes -1 for the ids of a minute without trades."""
     kline = message.kline
-    unsigned = wire.checked_unsigned
+    unsigned = amounts.checked_unsigned
     return Candle(
         symbol=message.symbol,
         interval=kline.interval,
@@ -133,7 +134,7 @@ def mark(message: wire.MarkPrice, receive_time: int) -> tuple[Number, ...]:
     # A dated contract has no funding; its rate is "" or, with no time of the next funding, a mere 0.
     funding = message.funding if message.next_funding else ""
     values = {
-        Metric.MARK_PRICE: wire.checked(message.mark),
+        Metric.MARK_PRICE: amounts.checked(message.mark),
         Metric.INDEX_PRICE: _optional(message.index),
         Metric.SETTLE_PRICE: _optional(message.settle),
         Metric.FUNDING_RATE: _optional(funding),
@@ -146,7 +147,7 @@ def mark(message: wire.MarkPrice, receive_time: int) -> tuple[Number, ...]:
 
 
 def _optional(text: str) -> Decimal | None:
-    return wire.checked(Decimal(text)) if text else None
+    return amounts.checked(Decimal(text)) if text else None
 
 
 def liquidation(order: wire.ForceOrder, receive_time: int) -> Liquidation | None:
@@ -157,10 +158,10 @@ def liquidation(order: wire.ForceOrder, receive_time: int) -> Liquidation | None
     return Liquidation(
         symbol=order.symbol,
         side=side,
-        price=wire.checked_unsigned(order.price),
-        average_price=wire.checked_unsigned(order.average_price),
-        quantity=wire.checked_unsigned(order.quantity),
-        filled=wire.checked_unsigned(order.filled),
+        price=amounts.checked_unsigned(order.price),
+        average_price=amounts.checked_unsigned(order.average_price),
+        quantity=amounts.checked_unsigned(order.quantity),
+        filled=amounts.checked_unsigned(order.filled),
         status=order.status,
         event_time=order.time * MILLISECOND,
         receive_time=receive_time,

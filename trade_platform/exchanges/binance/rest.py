@@ -14,6 +14,7 @@ from typing import Final, ParamSpec, TypeVar
 import msgspec
 
 from trade_platform.domain.model import MICROSECONDS, Candle, Trade
+from trade_platform.exchanges import amounts
 from trade_platform.exchanges.binance import records, wire
 from trade_platform.exchanges.page import Page, page_of
 from trade_platform.exchanges.session import ProtocolViolation
@@ -119,7 +120,7 @@ def candles(body: bytes, symbol: str, receive_time: int) -> Page[Candle]:
 def candle_of(row: KlineRow, symbol: str, receive_time: int) -> Candle:
     """REST names no trade ids, nor whether the minute is over: its end is compared with our time."""
     end = (row.close_time + 1) * records.MILLISECOND
-    unsigned = wire.checked_unsigned
+    unsigned = amounts.checked_unsigned
     return Candle(
         symbol=symbol,
         interval=records.INTERVAL,
@@ -153,7 +154,7 @@ def open_interest(body: bytes, symbol: str) -> OpenInterest:
     answer = _open_interest.decode(body)
     if answer.symbol != symbol:
         raise ProtocolViolation(f"asked for {symbol}, told of another symbol")
-    wire.checked_unsigned(answer.value)
+    amounts.checked_unsigned(answer.value)
     return answer
 
 
@@ -185,7 +186,7 @@ def newest_quote(body: bytes) -> tuple[Decimal, ...]:
     """Both sides; only equality can be judged."""
     answer = _book_ticker.decode(body)
     values = (answer.bid, answer.bid_quantity, answer.ask, answer.ask_quantity)
-    return tuple(wire.checked_unsigned(value) for value in values)
+    return tuple(amounts.checked_unsigned(value) for value in values)
 
 
 @reading

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from trade_platform.domain.model import Record
+from trade_platform.exchanges import amounts
 from trade_platform.exchanges.binance import records, wire
 from trade_platform.exchanges.binance.known import note_unknown_fields
 from trade_platform.exchanges.conflation import Latest
@@ -23,8 +24,8 @@ Route: TypeAlias = Callable[[msgspec.Raw, int], Sequence[Output]]
 
 SAMPLE: Final = 1000
 COIN_MARGINED: Final = wire.COIN_MARGINED
-LEAST: Final = wire.LEAST
-MOST: Final = wire.MOST
+LEAST: Final = amounts.LEAST
+MOST: Final = amounts.MOST
 
 
 class Context(msgspec.Struct):
@@ -96,7 +97,7 @@ def marks(context: Context, subscription: Subscription) -> Route:
 
 def quotes(context: Context, subscription: Subscription) -> Route:
     """``<symbol>@bookTicker`` to Numbers, conflated."""
-    check = wire.checked_unsigned
+    check = amounts.checked_unsigned
 
     def checked(message: wire.Quote) -> None:
         for value in (message.bid, message.bid_quantity, message.ask, message.ask_quantity):
@@ -111,7 +112,7 @@ def tickers(context: Context, subscription: Subscription) -> Route:
 
     def checked(message: wire.Ticker) -> None:
         for value in (message.last, message.high, message.low, message.volume, message.quote_volume):
-            wire.checked_unsigned(value)
+            amounts.checked_unsigned(value)
 
     return _conflated(context, subscription, "24hrTicker", wire.Ticker, records.ticker, checked)
 

@@ -1,8 +1,7 @@
 """Binance's frames as it sends them: only the fields that are read, and which others are known to exist.
 
 Limits stand in the types, so that what decodes can also be stored: ids fit a bigint, times a timestamp.
-Decimals come from the exchange's own text; whoever converts a frame calls ``checked`` on those that are
-not compared with ``LEAST`` and ``MOST`` already, since a Decimal may say NaN or 1E+999999.
+Decimals come from the exchange's own text; whoever converts a frame checks them (``exchanges/amounts.py``).
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from decimal import Decimal
 from typing import Annotated, Final
 
 import msgspec
-
-from trade_platform.exchanges.session import ProtocolViolation
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 IdOrNone = Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
@@ -24,28 +21,8 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError)
 """All that decoding foreign text can raise; ArithmeticError is a comparison with NaN."""
 
-LEAST: Final = Decimal("1e-40")
-MOST: Final = Decimal("1e40")
 COIN_MARGINED: Final = 2
 """``st`` of rows that belong to COIN-M futures, which share streams since 2026."""
-
-
-def checked(value: Decimal) -> Decimal:
-    """The value, if it is one that a price, a quantity or a rate can have."""
-    if LEAST < value < MOST:
-        return value
-    if not value.is_finite() or not LEAST.adjusted() <= value.adjusted() <= MOST.adjusted():
-        raise ProtocolViolation(f"{str(value)[:40]} is no number that a market can have")
-    return value
-
-
-def checked_unsigned(value: Decimal) -> Decimal:
-    """Likewise for what cannot be below zero."""
-    if LEAST < value < MOST:
-        return value
-    if checked(value) < 0:
-        raise ProtocolViolation(f"{str(value)[:40]} must not be negative")
-    return value
 
 
 class Envelope(msgspec.Struct, gc=False):

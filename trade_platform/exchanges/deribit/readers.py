@@ -114,7 +114,9 @@ class Trades:
             record = records.trade_of(trade, receive_time)
             sequence, symbol = trade.trade_seq, trade.instrument_name
             last = sequences.get(symbol)
-            if last is None or sequence > last:
+            if last is None and symbol not in self._shared.symbols:
+                pass  # late, or none of ours: counted from here, it would be missing when it is selected
+            elif last is None or sequence > last:
                 if last is not None and sequence > last + 1:
                     outputs.append(Missing(symbol, Channel.TRADE, last + 1, sequence - 1))
                 sequences[symbol] = sequence

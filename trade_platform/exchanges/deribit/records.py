@@ -18,8 +18,8 @@ from trade_platform.domain.model import (
     Trade,
     TradeFlag,
 )
+from trade_platform.exchanges.amounts import LEAST, MOST, checked, checked_optional, checked_unsigned
 from trade_platform.exchanges.deribit import wire
-from trade_platform.exchanges.session import ProtocolViolation
 
 MILLISECOND: Final = 1000
 BLOCK, COMBO = int(TradeFlag.BLOCK), int(TradeFlag.COMBO)
@@ -58,8 +58,9 @@ _NO_GREEKS: Final = wire.Greeks()
 def trade_of(trade: wire.Trade, receive_time: int) -> Trade:
     """``direction`` is the taker's side; ``amount`` is taken as it is, its unit stands on the instrument."""
     price, quantity = trade.price, trade.amount
-    if not (price.is_finite() and quantity.is_finite()):
-        raise ProtocolViolation(f"a trade of {trade.instrument_name} without a price or amount")
+    if not (LEAST < price < MOST and LEAST < quantity < MOST):
+        checked(price)  # that of a combo may be below zero
+        checked_unsigned(quantity)
     flags = 0
     if trade.block_trade_id is not None:
         flags |= BLOCK
@@ -81,17 +82,17 @@ def trade_of(trade: wire.Trade, receive_time: int) -> Trade:
         sequence,
         flags,
         trade.trade_id,
-        trade.mark_price,
-        trade.index_price,
-        trade.iv,
+        checked_optional(trade.mark_price),
+        checked_optional(trade.index_price),
+        checked_optional(trade.iv),
     )
 
 
 def candle_of(bar: wire.Bar, symbol: str, interval: str, receive_time: int, *, closed: bool) -> Candle:
     """``volume`` is in base and ``cost`` in quote currency; trades and taker volumes are not told."""
     prices = (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.cost)
-    if not all(map(Decimal.is_finite, prices)):
-        raise ProtocolViolation(f"a candle of {symbol} without its prices")
+    for price in prices:
+        checked(price)
     open_time = bar.tick * MILLISECOND
     nothing = (None,) * 5
     return Candle(symbol, interval, open_time, *prices, *nothing, closed, open_time, receive_time)
@@ -176,7 +177,7 @@ def _numbers(
     return [
         Number(symbol, metric, value, event_time, receive_time, channel, update)
         for metric, value in values
-        if value is not None and value.is_finite()
+        if value is not None and value.is_finite() and (LEAST < value < MOST or checked(value) is value)
     ]
 
 

@@ -17,6 +17,7 @@ from trade_platform.domain.model import (
     QuantityUnit,
     Trade,
 )
+from trade_platform.exchanges.amounts import checked_optional, has_endless_number
 from trade_platform.exchanges.deribit import records, wire
 from trade_platform.exchanges.limits import CONNECTIONS, SUBSCRIBE, WEIGHT, Limit
 from trade_platform.exchanges.page import Page, page_of
@@ -116,7 +117,7 @@ def instruments_requests() -> list[Request]:
 
 def parse_instruments(body: bytes) -> Page[Instrument]:
     """The list, and an entry for each price index that it names, so that indices can be selected too."""
-    listed = page_of(result(body, list[msgspec.Raw]), _read_instrument, wire.UNREADABLE)
+    rows = page_of(result(body, list[msgspec.Raw]), _read_listed, wire.UNREADABLE)
     indices = {
         one.price_index: Instrument(
             symbol=one.price_index,
@@ -124,10 +125,10 @@ def parse_instruments(body: bytes) -> Page[Instrument]:
             base=one.base_currency,
             quote=one.counter_currency or one.quote_currency,
         )
-        for one in listed
+        for one, _ in rows
         if one.price_index
     }
-    return Page([*map(_instrument, listed), *indices.values()], listed.odd)
+    return Page([*(instrument for _, instrument in rows), *indices.values()], rows.odd)
 
 
 def trades_request(symbol: str, first: int, last: int) -> Request:
@@ -175,6 +176,8 @@ def parse_candles(body: bytes, symbol: str, receive_time: int) -> Page[Candle]:
         raise ProtocolViolation(f"candles of {symbol} in columns of unequal length")
 
     def read(row: tuple[msgspec.Raw, ...]) -> Candle:
+        if any(has_endless_number(memoryview(one)) for one in row):
+            raise ProtocolViolation("a number that goes on and on")
         bar = wire.Bar(_read_tick(row[0]), *map(_read_decimal, row[1:]))
         over = bar.tick * records.MILLISECOND + MINUTE <= receive_time
         return records.candle_of(bar, symbol, "1m", receive_time, closed=over)
@@ -210,6 +213,11 @@ def _error(error: wire.Error) -> RestError:
     )
 
 
+def _read_listed(row: msgspec.Raw) -> tuple[wire.Instrument, Instrument]:
+    one = _read_instrument(row)
+    return one, _instrument(one)
+
+
 def _instrument(one: wire.Instrument) -> Instrument:
     expires = one.expiration_timestamp is not None and one.expiration_timestamp < NEVER
     return Instrument(
@@ -220,11 +228,11 @@ def _instrument(one: wire.Instrument) -> Instrument:
         quote=one.quote_currency,
         settlement=one.settlement_currency or ("" if one.kind == "spot" else one.base_currency),
         quantity_unit=QuantityUnit.QUOTE if _is_inverse(one) else QuantityUnit.BASE,
-        tick_size=one.tick_size,
-        quantity_step=one.min_trade_amount,
-        contract_size=one.contract_size,
+        tick_size=checked_optional(one.tick_size),
+        quantity_step=checked_optional(one.min_trade_amount),
+        contract_size=checked_optional(one.contract_size),
         expiry=(one.expiration_timestamp or 0) * records.MILLISECOND if expires else None,
-        strike=one.strike,
+        strike=checked_optional(one.strike),
         option_type=one.option_type,
         index=one.price_index or None,
     )

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus
 from trade_platform.domain.selection import Wanted
+from trade_platform.exchanges.amounts import SHORT_TEXT, has_endless_number
 from trade_platform.exchanges.deribit import channels, rest, wire
 from trade_platform.exchanges.deribit.known import KINDS, Sample
 from trade_platform.exchanges.deribit.measures import Numbers
@@ -91,6 +92,8 @@ class DeribitSession:
     def receive(self, text: str | bytes, receive_time: int) -> Sequence[Output]:
         self._frames += 1
         self._shared.market_time = receive_time
+        if len(text) > SHORT_TEXT and has_endless_number(text):
+            raise ProtocolViolation("a number that goes on and on")
         try:
             frame = wire.read_frame(text)
             params = frame.params
@@ -167,7 +170,7 @@ class DeribitSession:
         if call.method == SUBSCRIBE:
             for name in call.names:
                 self._subscriptions[name].requested(now)
-        yield Send(text, SUBSCRIBE_LIMIT)
+        yield Send(text, SUBSCRIBE_LIMIT, call.turn)
 
     def _heartbeat(self, now: float) -> Iterator[Output]:
         if self._heartbeat_refused and now - self._heartbeat_at >= HEARTBEAT_AGAIN_SECONDS:
@@ -188,7 +191,7 @@ class DeribitSession:
         if unanswered is None:
             return None
         what = f"{unanswered.method} of {len(unanswered.names)} channels was not answered"
-        return Reconnect(Reason.SUBSCRIBE_REFUSED, what)
+        return Reconnect(Reason.NEVER_DELIVERED, what)
 
     def _other(self, frame: wire.Frame, receive_time: int) -> Sequence[Output]:
         if frame.method == "heartbeat":

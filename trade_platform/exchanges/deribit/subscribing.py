@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from trade_platform.exchanges.deribit import channels, wire
+from trade_platform.exchanges.session import Turn
 
 PACE_SECONDS: Final = 0.4
 """Between calls of a connection; the exchange refills 3.3 subscribe calls a second per address."""
@@ -39,6 +40,7 @@ class Call(msgspec.Struct):
     wait_seconds: float = 0.0
     ready_at: float | None = None
     sent_at: float = 0.0
+    turn: Turn = msgspec.field(default_factory=Turn)
 
 
 class Calls:
@@ -91,7 +93,10 @@ class Calls:
         return ready, wire.call(number, ready.method, channels=ready.names)
 
     def unanswered(self, now: float) -> Call | None:
-        """A call that should have been answered by now."""
+        """A call that should have been answered by now; not one that we have not even said yet."""
+        for one in self._pending.values():
+            if one.turn.waiting:
+                one.sent_at = now
         return next((one for one in self._pending.values() if now - one.sent_at > ANSWER_SECONDS), None)
 
     def asked(self, number: object) -> bool:

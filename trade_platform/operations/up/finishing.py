@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import psycopg
 import redis
 
-from trade_platform.adapters.database.gaps import open_counts
+from trade_platform.adapters.database.gaps import Filter, LedgerGap, open_gaps
 from trade_platform.domain.defences import Defence
+from trade_platform.domain.gaps import are_over, minutes_of, pause_seconds, was_answered
+from trade_platform.domain.model import Channel
 from trade_platform.operations.status import read_streams
 from trade_platform.operations.up.plan import Outcome
 from trade_platform.operations.up.processes import Processes, children_of
@@ -18,6 +20,8 @@ from trade_platform.operations.verify import Verification, verify
 
 SETTLE_SECONDS = 15.0
 REPAIR_SECONDS = 30.0
+FEW_ATTEMPTS = 2
+"""A second answer may have what the first did not, and is a matter of seconds."""
 DRAIN_SECONDS = 120.0
 PROVE_SECONDS = 60.0
 """For a database that went away to come back for the proof."""
@@ -66,23 +70,30 @@ class _Finish:
     def _repair(self) -> None:
         """What is still open of a market that stands still can be had: the proof waits for it.
 
-        A real market's is left to the next run.
+        Not for what was asked for and is not there, nor for what is tried again only later. A real market's
+        is left to the next run.
         """
         processes = self._processes
         patience = 0.0 if Defence.REPAIR in processes.surroundings.without else REPAIR_SECONDS
         deadline = time.monotonic() + (patience if processes.simulated else 0.0)
-        while time.monotonic() < deadline and not self._repaired():
+        while time.monotonic() < deadline and self._has_prospects(deadline):
             processes.keep_alive(*processes.processors, *processes.repair)
             self._pause.wait(0.2)
 
-    def _repaired(self) -> bool:
+    def _has_prospects(self, deadline: float) -> bool:
+        only, after = Filter(exchanges=self._processes.options.exchanges), 0
+        clock, seconds = self._processes.surroundings.clock, deadline - time.monotonic()
+        market_time = time.time_ns() // 1000 if clock is None else clock.at(deadline)
         try:
             with self._processes.connections() as (connection, _):
-                counts, _ = open_counts(connection)
+                while page := open_gaps(connection, after=after, only=only):
+                    after = page[-1].gap_id
+                    if any(has_prospects(gap, market_time, seconds) for gap in page):
+                        return True
         except psycopg.Error as error:
             self._note(error)
-            return False
-        return not any(counts[key] for key in counts if key[0] in self._processes.options.exchanges)
+            return True
+        return False
 
     def _drain(self) -> bool:
         """Until everything is stored; a server that goes away meanwhile is waited for."""
@@ -125,6 +136,16 @@ class _Finish:
         if first != self._said:
             self._said = first
             self._processes.display.say(f"a server is away, and waited for: {first}")
+
+
+def has_prospects(gap: LedgerGap, market_time: int, seconds: float) -> bool:
+    """It may be closed within so many seconds; ``market_time``: what time it is in the market then."""
+    if gap.channel is Channel.CANDLE and not are_over(minutes_of(gap.since, gap.until), market_time):
+        return False
+    if gap.attempts < FEW_ATTEMPTS:
+        return True
+    waited = gap.attempted_seconds_ago or 0.0
+    return not was_answered(gap.verdict) and pause_seconds(gap.attempts) - waited < seconds
 
 
 def _settled(health: Mapping[str, object]) -> bool:

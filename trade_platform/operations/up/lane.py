@@ -11,6 +11,8 @@ from trade_platform.domain.slots import other_slot
 from trade_platform.operations.upgrade import Fitness
 
 DISMISS_SECONDS = 15.0
+PREDECESSOR = "PREDECESSOR"
+"""Setting of a successor: the process that delivers until it is live."""
 
 
 class Lane:
@@ -54,7 +56,7 @@ class Lane:
     # --- what an upgrade does with it ---
 
     def start_successor(self) -> None:
-        environment = {**self._environment, "PREDECESSOR": self.child.name}
+        environment = {**self._environment, PREDECESSOR: self.child.name}
         self.successor = Child(self.idle, self._arguments, environment, self._folder, restarts=self._restarts)
         self.successor.start()
 
@@ -78,6 +80,7 @@ class Lane:
     def promote(self) -> str:
         assert self.successor is not None
         old, self.child, self.successor = self.child, self.successor, None
+        self.child.forget(PREDECESSOR)  # started again, it follows nobody
         code = old.exited()
         return "" if code == 0 else f"{old.name} ended with exit code {code}: {old.last_words()}"
 
