@@ -10,12 +10,14 @@ import msgspec
 import psycopg
 import pytest
 
+from trade_platform.adapters.children import Child
 from trade_platform.adapters.database.gaps import LedgerGap
 from trade_platform.domain.defences import Defence
 from trade_platform.domain.gaps import ASKED_AGAIN, State
 from trade_platform.domain.model import MICROSECONDS, MINUTE, Channel
-from trade_platform.operations.up import finishing, replay_clock, simulated_clock
+from trade_platform.operations.up import Options, Surroundings, finishing, replay_clock, simulated_clock
 from trade_platform.operations.up.lane import Lane, fitness_of
+from trade_platform.operations.up.processes import Processes
 from trade_platform.operations.upgrade import Fitness
 from trade_platform.operations.verify import Verification
 
@@ -70,6 +72,28 @@ with RunFile(Path(os.environ["DATA_FOLDER"]), os.environ["PROCESS_NAME"]):
     Path(os.environ["DATA_FOLDER"], os.environ["PROCESS_NAME"]).write_text(os.environ.get("PREDECESSOR", ""))
     signal.sigwait({signal.SIGTERM})
 """
+
+
+STUBBORN = """
+import os, signal
+from pathlib import Path
+from trade_platform.adapters.process import RunFile
+with RunFile(Path(os.environ["DATA_FOLDER"]), os.environ["PROCESS_NAME"]):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pause()
+"""
+
+
+class Quiet:
+    """Nobody looks."""
+
+    def say(self, sentence: str) -> None: ...
+
+    def show(self, status: object, note: str = "") -> None: ...
+
+
+def around(folder: Path) -> Surroundings:
+    return Surroundings(data_folder=folder, database_url="", redis_url="", environment={})
 
 
 def test_the_slots_of_a_lane_take_turns_and_what_was_stopped_stays_so(tmp_path: Path) -> None:
@@ -194,6 +218,20 @@ class Closing:
         if self._away % 2:
             raise psycopg.OperationalError("the server closed the connection")
         yield None, None
+
+
+@pytest.mark.parametrize(("program", "clean"), [("import time; time.sleep(60)", True), (STUBBORN, False)])
+def test_a_process_that_is_stopped_before_it_was_ready_has_not_ended_badly(
+    program: str, clean: bool, tmp_path: Path
+) -> None:
+    """Held nothing, lost nothing; one that was at work and lets a signal kill it did not drain."""
+    processes = Processes(Options(exchanges=(), simulated=False), around(tmp_path), Quiet())
+    child = Child("worker", ["-c", program], {"DATA_FOLDER": str(tmp_path)}, tmp_path)
+    child.start()
+    while program is STUBBORN and not child.ready():
+        assert child.exited() is None, child.last_words()
+    processes.end([child])
+    assert processes.clean is clean
 
 
 def test_a_database_that_goes_away_at_the_end_is_waited_for(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -161,10 +162,13 @@ class Processes:
 
     def end(self, children: Sequence[Child]) -> None:
         """Ask all of them to stop, and note who does not do so well."""
+        begun = {child.name for child in children if child.ready()}
         for child in children:
             child.terminate()
         for child in children:
             code = child.wait(STOP_SECONDS)
+            if code == -signal.SIGTERM and child.name not in begun:
+                continue  # it was only about to start, and held nothing
             if code != 0:
                 self.clean = False
                 how = f"with exit code {code}" if code is not None else f"not within {STOP_SECONDS:.0f} s"
