@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ NUMBERS = slice(4, 10)
 WIDTH = 160
 NAME_WIDTH = 23
 """A fault's name is not to be cut: it is what --only takes."""
+PID = re.compile(r"pid \d+")
 SHORT = {"binance_spot": "spot", "binance_usdm": "usdm"}
 
 
@@ -107,12 +109,20 @@ def _summary(name: str, group: Sequence[Row]) -> list[str]:
         for field in ("opened", "repaired", "unrepairable")
     ]
     counts = [_span([getattr(row, field) for row in group], str) for field in ("lost", "duplicated")]
-    absent, said = _words(map(without, group)), _words(map(verdict, group))
-    return [name, at, noticed, *took, "/".join(gaps), *counts, absent, said]
+    return [name, at, noticed, *took, "/".join(gaps), *counts, _absent(group), _words(map(verdict, group))]
+
+
+def _absent(group: Sequence[Row]) -> str:
+    harms = [row.absence.harm or "no harm" for row in group if row.absence is not None]
+    if len(harms) < len(group):
+        return _words(map(without, group))
+    assert group[0].absence is not None
+    return f"{group[0].absence.defences[0]}: {_words(harms)}"
 
 
 def _words(found: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(found))
+    """Each once; which process it was says nothing to a reader."""
+    return "; ".join(dict.fromkeys(PID.sub("pid", one) for one in found))
 
 
 def _span(values: Sequence[float | None], spell: object) -> str:

@@ -25,6 +25,8 @@ DISK: Final = (Defence.SPOOL, Defence.REPAIR)
 AGAIN: Final = (Defence.RESEND, Defence.REPAIR)
 SAME: Final = (Defence.REPEATS, Defence.COVERAGE)
 """A parcel that comes again is ignored as a whole, and its trades one by one."""
+TWICE: Final = (Defence.COVERAGE, Defence.REPEATS)
+"""The same two, on a platform of its own: processors have to be level with their streams."""
 SLOW_SECONDS: Final = 0.4
 REPLAY_DELAY: Final = 0.7
 """So slow that a replay takes seconds, and can be cut."""
@@ -65,12 +67,13 @@ def cases() -> list[Case]:
         ),
         case(
             name="replay_cut", covers=("a spool replay cut off half-way",), inflict=stop, heal=replay.cut,
-            hold=20.0, proof=replay.happened, defences=SAME, harm=dead_letters, combines=False,
+            hold=20.0, proof=replay.happened, defences=SAME, harm=dead_letters, patience_without=45.0,
+            combines=False,
         ),
         case(
             name="redis_lost_consumed", covers=("Redis losing its last second, consumed",),
             prepare=consumed.begin, inflict=consumed.lose, heal=consumed.go_on, proof=consumed.lost,
-            hold=2.0, sign=repeated, defences=SAME, harm=dead_letters, combines=False,
+            hold=2.0, sign=repeated, defences=TWICE, harm=dead_letters, combines=False,
         ),
         case(
             name="spool_disk_full", stage="small_disk", covers=("disk of the spool full",), inflict=stop,

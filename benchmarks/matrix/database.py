@@ -88,7 +88,7 @@ def cases() -> list[Case]:
         ),
         case(
             name="refused_record", targets=SPOT, covers=("a record that PostgreSQL refuses inside a batch",),
-            inflict=ordered(_REFUSING), heal=ordered(_AWAY), proof=dead_letters, sign=dead_letters, hold=6.0,
+            inflict=ordered(_REFUSING), heal=ordered(_AWAY), proof=refusals, sign=dead_letters, hold=6.0,
             defences=(Defence.ISOLATION,), harm=ENDED, combines=False,
         ),
     ]  # fmt: skip
@@ -105,6 +105,11 @@ def ordered(statements: str) -> Deed:
 
 def failures(platform: Platform, _exchange: str) -> Reading:
     return {"PostgreSQL: 40001 raised": platform.tables.count(f"select last_value from {MARKED}")}
+
+
+def refusals(platform: Platform, _exchange: str) -> Reading:
+    """The moment that was chosen: by then a record of it had been refused."""
+    return {"PostgreSQL: a record refused": platform.tables.count(f"select last_value from {MARKED}")}
 
 
 def deadlocks(platform: Platform, _exchange: str) -> Reading:

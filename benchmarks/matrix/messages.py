@@ -9,8 +9,9 @@ from typing import Final
 from redis import Redis
 
 from benchmarks.loopback import Reading
-from benchmarks.matrix.case import DERIBIT, RESUME_REACH, USDM, Case, both, told
+from benchmarks.matrix.case import DERIBIT, RESUME_REACH, USDM, Bound, Case, both, told
 from benchmarks.matrix.connections import READ_AGAIN
+from benchmarks.matrix.silences import TRADES
 from benchmarks.platform import Platform
 from benchmarks.signs import (
     dead_letters,
@@ -28,6 +29,8 @@ from trade_platform.domain.defences import Defence
 
 TOLERANCE: Final = (Defence.TOLERANCE,)
 case: Final = partial(Case, kind="message", resume_reach=RESUME_REACH, hold=1.0)
+FEW: Final = 4
+"""Of the twenty unreadable messages in a minute after which a connection is opened anew: rows share it."""
 ECHO: Final = "echo:1"
 ECHOED: Final = 200
 NOTHING_TO_DEFEND: Final = "it is read as it comes: there is nothing to switch off"
@@ -41,8 +44,8 @@ def cases() -> list[Case]:
 def frames() -> list[Case]:
     damaged = [
         case(
-            name=name, inflict=told(name, count=20), proof=simulated(name), sign=either(tolerated, gap_rows),
-            defences=TOLERANCE, harm=endings, hold=2.0,
+            name=name, inflict=told(name, count=FEW), proof=simulated(name), sign=either(tolerated, gap_rows),
+            defences=TOLERANCE, harm=endings, hold=2.0, bound=Bound(endings, 0, "connections ended"),
         )
         for name in ("malformed", "null_fields", "missing_fields")
     ]  # fmt: skip
@@ -56,20 +59,26 @@ def frames() -> list[Case]:
             harmless="a frame of 10 MB is below the limit of what is read", patience=60.0,
         ),
         case(
-            name="unknown_type", covers=("unknown message types",), inflict=told("unknown_type", count=20),
-            proof=simulated("unknown_type"), sign=tolerated,
+            name="unknown_type", covers=("unknown message types",), proof=simulated("unknown_type"),
+            inflict=told("unknown_type", count=2 * FEW), sign=tolerated,
             harmless="what is not known is not ours: it is counted and left",
         ),
         *damaged,
         case(
             name="damaged_trades", covers=("null and missing fields",), hold=2.0,
-            inflict=both(
-                told("null_fields", count=5, instead=True), told("missing_fields", count=5, instead=True)
-            ),
+            inflict=damage_trades,
             proof=simulated("missing_fields"), sign=gap_rows, expects_gap=True, defences=READ_AGAIN,
             combines=False,
         ),
     ]  # fmt: skip
+
+
+def damage_trades(platform: Platform, targets: Sequence[str]) -> None:
+    """In place of the true ones, so that they are missing."""
+    for exchange in targets:
+        channel = TRADES.get(exchange, "trade")
+        for fault in ("null_fields", "missing_fields"):
+            platform.inflict(exchange, fault, count=FEW, instead=True, channel=channel)
 
 
 def trades() -> list[Case]:

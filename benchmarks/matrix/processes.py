@@ -58,12 +58,12 @@ def cases(seed: int) -> list[Case]:
             covers=("machine restart of everything at once",),
             inflict=fall, heal=lambda platform, _: platform.rise(),
             proof=processes("streamer-{}"), sign=processes("streamer-{}"), patience=90.0,
-            patience_without=30.0, defences=READ_AGAIN,
+            patience_without=60.0, defences=READ_AGAIN,
         ),
         Case(
             name="upgrade", kind="process", stage="upgrade", shared=True, combines=False, hold=1.0,
             inflict=upgrade.order, proof=upgrade.done, sign=processes("streamer-{}"), expects_none=True,
-            patience=120.0,
+            patience=300.0,
             harmless="what a restart without a successor leaves is seen at streamer_kill",
         ),
     ]  # fmt: skip

@@ -33,7 +33,7 @@ def test_a_row_has_a_cell_for_each_column() -> None:
 def test_the_colour_follows_the_judgement() -> None:
     late = replace(ROW, resume=11.0)
     assert (style(ROW), style(late), style(late, times=False)) == (None, "red", None)
-    assert style(replace(ROW, detect=None, detect_reach=None)) == "yellow"
+    assert style(replace(ROW, noticed=""), times=False) == "red"
 
 
 def test_what_was_seen_without_a_defence_has_its_column() -> None:
@@ -58,6 +58,14 @@ def test_a_document_has_one_line_a_fault_from_smallest_to_largest() -> None:
     assert "| half_open | deribit, spot |" in lines[2]
     assert "| 15.0 – 17.5 | 9.0 | 9.5 | 3 – 5/2/1 – 3 | 0 | 0 |" in lines[2]
     assert lines[0].count("|") == lines[1].count("|") == lines[2].count("|")
+
+
+def test_harm_of_one_defence_is_told_with_its_name_once_and_without_the_number_of_a_process() -> None:
+    one, two = (Absence(("restart", "repair"), f"it ended, new pid {pid}") for pid in (17, 23))
+    other = replace(ROW, target="binance_spot", absence=Absence(("restart", "repair"), "7 lost"))
+    group = [replace(ROW, absence=one), replace(ROW, target="binance_usdm", absence=two), other]
+    assert "| restart: it ended, new pid; 7 lost |" in markdown(group)
+    assert "not run" in markdown([ROW, other])
 
 
 def test_what_was_not_measured_everywhere_is_no_span() -> None:
