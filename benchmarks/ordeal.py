@@ -189,6 +189,7 @@ class Ordeal:
             expects_gap=case.expects_gap,
             expects_none=case.expects_none,
             beyond=case.beyond,
+            outage=case.outage,
             excess=excess,
             harmless=case.harmless,
         )

@@ -41,7 +41,8 @@ _GAPS: Final = "select reason, count(*) from gap where exchange = %s group by 1"
 _LAST_GAP: Final = "select coalesce(max(gap_id), 0) from gap where exchange = %s"
 _LEDGER: Final = """
 select count(*), count(*) filter (where state = 'repaired'), count(*) filter (where state = 'unrepairable'),
-       count(*) filter (where state = 'unrepairable' and channel in ('trade', 'aggregate_trade', 'candle'))
+       count(*) filter (where state = 'unrepairable' and channel in ('trade', 'aggregate_trade')),
+       count(*) filter (where state = 'unrepairable' and channel = 'candle')
 from gap where exchange = %s and gap_id > %s and gap_id <= %s
 """
 

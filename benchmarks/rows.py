@@ -15,7 +15,9 @@ class Gaps(msgspec.Struct, frozen=True):
     repaired: int = 0
     unrepairable: int = 0
     lost: int = 0
-    """Of the unrepairable ones those of channels that an exchange does serve again."""
+    """Of the unrepairable ones those of trades."""
+    candles: int = 0
+    """And those of candles, which an exchange serves again, unless it was itself away."""
 
     @property
     def open(self) -> int:
@@ -60,6 +62,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """It must leave no gap at all."""
     beyond: bool = False
     """It is about the exchange's horizon: what is marked unrepairable may be lost."""
+    outage: bool = False
+    """The exchange itself fell: it has no candle of the minute in which that was."""
     excess: str = ""
     """What was more than may be, in words."""
     absence: Absence | None = None
@@ -88,7 +92,8 @@ def failures(row: Row, *, times: bool = True) -> list[str]:
 def _losses(row: Row) -> list[str]:
     if row.lost is None or row.duplicated is None:
         return ["could not be counted"]
-    lost = row.lost + (row.gaps.lost if row.gaps is not None and not row.beyond else 0)
+    gaps = row.gaps or Gaps()
+    lost = row.lost + (0 if row.beyond else gaps.lost) + (0 if row.outage else gaps.candles)
     if row.beyond and row.gaps is not None and row.gaps.lost:
         lost = 0
     found = [f"{lost:,} lost"] if lost else []

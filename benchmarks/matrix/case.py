@@ -68,6 +68,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     expects_gap: bool = False
     expects_none: bool = False
     beyond: bool = False
+    outage: bool = False
+    """The exchange itself falls."""
     patience: float = 40.0
     """Seconds after its end."""
     defences: tuple[Defence, ...] = ()

@@ -58,7 +58,7 @@ def cases(seed: int) -> list[Case]:
             covers=("machine restart of everything at once",),
             inflict=fall, heal=lambda platform, _: platform.rise(),
             proof=processes("streamer-{}"), sign=processes("streamer-{}"), patience=90.0,
-            patience_without=60.0, defences=READ_AGAIN,
+            patience_without=60.0, defences=READ_AGAIN, outage=True,
         ),
         Case(
             name="upgrade", kind="process", stage="upgrade", shared=True, combines=False, hold=1.0,

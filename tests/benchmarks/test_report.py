@@ -79,4 +79,4 @@ def test_every_figure_is_there_for_a_script_and_can_be_read_again(tmp_path: Path
     save(tmp_path / "rows.json", record)
     assert load(tmp_path / "rows.json") == record
     read = msgspec.json.decode((tmp_path / "rows.json").read_bytes())
-    assert read["rows"][0]["gaps"] == {"opened": 3, "repaired": 2, "unrepairable": 1, "lost": 0}
+    assert read["rows"][0]["gaps"] == {"opened": 3, "repaired": 2, "unrepairable": 1, "lost": 0, "candles": 0}

@@ -57,6 +57,13 @@ def test_a_deadline_fails_the_run_where_times_are_judged(change: dict[str, objec
     assert failures(row, times=False) == []
 
 
+def test_an_exchange_that_fell_has_no_candle_of_that_minute_and_every_trade() -> None:
+    fell = replace(ROW, outage=True, gaps=Gaps(3, 1, 2, 0, 1))
+    assert failures(fell) == []
+    assert failures(replace(fell, outage=False)) == ["1 lost"]
+    assert failures(replace(fell, gaps=Gaps(3, 1, 2, 1, 1))) == ["1 lost"]
+
+
 def test_what_lies_beyond_the_horizon_may_be_lost_when_the_ledger_says_so() -> None:
     gone = replace(ROW, beyond=True, lost=12, gaps=Gaps(1, 0, 1, 1))
     assert failures(gone) == []

@@ -119,6 +119,7 @@ def test_redis_may_be_stopped_for_a_while(platform: Platform, redis_server: Call
     server = redis_server()
     platform.environment["REDIS_URL"] = server.url
     platform.start("--simulated", "--speed", "10")
+    platform.await_running("repair")  # the last to be ready: a stop before it is one in the middle of a start
     platform.until(lambda: platform.held() > 200, "trades flow")
     server.stop()
     spool = platform.folder / "spool"
@@ -142,7 +143,7 @@ def test_postgresql_may_be_stopped_for_a_while(
     server = postgres_server()
     platform.environment["DATABASE_URL"] = server.url
     platform.start("--simulated", "--speed", "10")
-    for name in ("streamer-deribit", "streamer-binance_spot", "streamer-binance_usdm"):
+    for name in ("streamer-deribit", "streamer-binance_spot", "streamer-binance_usdm", "repair"):
         platform.await_running(name)
     platform.until(lambda: platform.held() > 200, "trades flow")
     server.kill()

@@ -108,8 +108,11 @@ class Minutes(msgspec.Struct, frozen=True):
 
 
 def minutes_of(since: int, until: int) -> Minutes:
-    """Those that were told, or should have been, while the break lasted; the running ones were not due."""
-    first = (since - MINUTE - CLOSE_LATENESS) // MINUTE * MINUTE
+    """Those that were told, or should have been, while the break lasted: none in a short one.
+
+    The running ones were not due yet, and those that ended well before it had come.
+    """
+    first = -(-(since - MINUTE - CLOSE_LATENESS) // MINUTE) * MINUTE
     return Minutes(first, max(until - 1, since) // MINUTE * MINUTE - MINUTE)
 
 

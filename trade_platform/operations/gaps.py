@@ -230,7 +230,11 @@ class _Settling:
                 words = f"no closed candle of {symbol} at {opening:%H:%M}, for one"
                 say_of_gap(self._connection, gap.gap_id, words)
             return
-        words = f"a closed candle is held of each of {minutes.count:,} minutes"
+        words = (
+            f"a closed candle is held of each of {minutes.count:,} minutes"
+            if minutes.count
+            else "no minute ended in it"
+        )
         self._close(gap, Verdict(State.REPAIRED, words, Source.STREAMER))
 
     def _each_channel(self, gap: LedgerGap) -> None:
