@@ -234,6 +234,21 @@ def test_a_process_that_is_stopped_before_it_was_ready_has_not_ended_badly(
     assert processes.clean is clean
 
 
+def test_connections_are_kept_until_one_breaks(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+    given = Surroundings(data_folder=tmp_path, database_url=postgres_url, redis_url=redis_url, environment={})
+    processes = Processes(Options(exchanges=(), simulated=False), given, Quiet())
+    with processes.connections() as first, processes.connections() as second:
+        assert first is second
+    first[0].close()
+    with pytest.raises(psycopg.Error), processes.connections() as (connection, _):
+        connection.execute("select 1")
+    with processes.connections() as (connection, bus):
+        assert connection.execute("select 1").fetchone() == (1,)
+        assert bus.ping()
+    processes.stop_everything()
+    assert connection.closed
+
+
 def test_a_database_that_goes_away_at_the_end_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ class Processes:
         """One, once it is started."""
         self.clean = True
         """Every child that was ended so far, ended by itself, with exit code 0."""
+        self._open: tuple[psycopg.Connection, redis.Redis] | None = None
         self._control: list[str] = []
         self._environment = dict(surroundings.environment)
         self._restarts = Defence.RESTART not in surroundings.without
@@ -140,7 +141,7 @@ class Processes:
                 self.display.say(f"the simulated market could not be paused: {error}")
 
     def show(self, note: str = "") -> None:
-        """A connection a screen: one that broke must not blind the next."""
+        """What cannot be read now is read at the next look."""
         try:
             with self.connections() as (connection, bus):
                 self.display.show(read_status(connection, bus, self.folder), note)
@@ -149,14 +150,22 @@ class Processes:
 
     @contextmanager
     def connections(self) -> Iterator[tuple[psycopg.Connection, redis.Redis]]:
-        bus = redis.Redis.from_url(self.surroundings.redis_url, socket_timeout=5)
-        with psycopg.connect(
-            self.surroundings.database_url, autocommit=True, connect_timeout=5
-        ) as connection:
-            try:
-                yield connection, bus
-            finally:
-                bus.close()
+        """The same ones each time: a new one every second costs memory. One that broke is given up."""
+        if self._open is None:
+            database = psycopg.connect(self.surroundings.database_url, autocommit=True, connect_timeout=5)
+            self._open = (database, redis.Redis.from_url(self.surroundings.redis_url, socket_timeout=5))
+        try:
+            yield self._open
+        except (psycopg.Error, redis.RedisError):
+            self.disconnect()
+            raise
+
+    def disconnect(self) -> None:
+        """From both servers; ``connections`` comes back to them."""
+        if self._open is not None:
+            (database, bus), self._open = self._open, None
+            database.close()
+            bus.close()
 
     # --- ending ---
 
@@ -175,7 +184,8 @@ class Processes:
                 self.display.say(f"{child.name} ended {how}: {child.last_words()}")
 
     def stop_everything(self) -> None:
-        """Whatever happened: leave no process behind."""
+        """Whatever happened: leave no process and no connection behind."""
+        self.disconnect()
         children = children_of([*self.streamers, *self.repair, *self.processors])
         if self.simulator is not None:
             children.append(self.simulator)
