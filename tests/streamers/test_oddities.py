@@ -23,7 +23,7 @@ def test_each_is_inside_what_is_told_of_its_place_or_of_the_connection(
     for at, (pause, symbol) in enumerate(history):
         now += pause
         oddities.note("odd", at, now, (str(symbol), Channel.TRADE))
-    oddities.report(now + 1)
+    oddities.report(now + 2)
     for at, (_, symbol) in enumerate(history):
         assert any(one.since <= at < one.until and one.symbol in (str(symbol), None) for one in told)
     assert oddities.count == len(history)
