@@ -33,6 +33,14 @@ def test_a_named_database_that_does_not_answer_is_said_before_anything_starts(tm
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_driver_says_of_a_named_database_shows_no_password(tmp_path: Path) -> None:
+    """One that holds an @ as it is turns up in the host's name."""
+    settings = Settings(data_folder=tmp_path, database_url="postgresql://nobody:pa@se-cret@127.0.0.1:9/none")
+    with pytest.raises(NotHere, match="DATABASE_URL does not answer") as refused, servers(settings):
+        pass
+    assert "cret" not in str(refused.value)
+
+
 def test_embedded_servers_end_with_the_block_and_keep_their_data(server_folder: Path) -> None:
     folder = server_folder / "surroundings"
     folder.mkdir(mode=0o711)

@@ -12,6 +12,7 @@ import redis
 from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.children import Kept
 from trade_platform.adapters.embedded import start_postgres, start_redis, url_of
+from trade_platform.adapters.passwords import hide_password
 from trade_platform.adapters.rest import RestClient
 from trade_platform.adapters.trust import trust
 from trade_platform.domain.defences import Defence
@@ -59,7 +60,7 @@ def _require(database_url: str) -> None:
     try:
         psycopg.connect(database_url, connect_timeout=5).close()
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = hide_password(str(error).strip().splitlines()[0], database_url)
         raise NotHere(
             f"DATABASE_URL does not answer ({reason}): start that server, or unset it for an embedded one."
         ) from error
@@ -71,8 +72,9 @@ def _require_redis(url: str) -> None:
     try:
         client.ping()
     except redis.RedisError as error:
+        reason = hide_password(str(error), url)
         raise NotHere(
-            f"REDIS_URL does not answer ({error}): start that server, or unset it for an embedded one."
+            f"REDIS_URL does not answer ({reason}): start that server, or unset it for an embedded one."
         ) from error
     finally:
         client.close()
