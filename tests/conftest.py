@@ -21,6 +21,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from redis import Redis
 
+from trade_platform.adapters.database.connection import Connection, connect
 from trade_platform.adapters.embedded import Server, start_postgres, start_redis
 from trade_platform.settings import variables
 
@@ -115,6 +116,13 @@ def postgres_url(admin_url: str, template_database: str) -> Iterator[str]:
     yield _with_path(admin_url, name)
     with _administration(admin_url) as run:
         run("DROP DATABASE {} WITH (FORCE)", name)
+
+
+@pytest.fixture
+def connection(postgres_url: str) -> Iterator[Connection]:
+    """One to a fresh database, as the processes of the platform open it."""
+    with connect(postgres_url, name="test") as connection:
+        yield connection
 
 
 @pytest.fixture

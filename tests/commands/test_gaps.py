@@ -29,12 +29,6 @@ SELECTION = '[[record]]\nexchange = "binance_spot"\nsymbols = ["*"]\nchannels = 
 
 
 @pytest.fixture
-def connection(postgres_url: str) -> Iterator[Connection]:
-    with connect(postgres_url, name="test") as connection:
-        yield connection
-
-
-@pytest.fixture
 def running(postgres_url: str, redis_url: str) -> Iterator[Producer]:
     with processing(postgres_url, redis_url):
         producer = Producer(redis_url)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from tests.operations.spot import SECOND, at, broken, ledger_of, noted, print_of
 from tests.processors.feeding import NOON, Feeder, entry, kline, number
-from trade_platform.adapters.database.connection import Connection, connect
+from trade_platform.adapters.database.connection import Connection
 from trade_platform.adapters.database.events import write_gaps
 from trade_platform.domain.model import DAY, MINUTE, Channel, Gap, GapReason, Metric, TradeFlag
 from trade_platform.operations.gaps import FIND_DAYS, find, settle
 
 LATER = NOON + 60 * MINUTE
-
-
-@pytest.fixture
-def connection(postgres_url: str) -> Iterator[Connection]:
-    with connect(postgres_url, name="test") as connection:
-        yield connection
 
 
 class Tables:

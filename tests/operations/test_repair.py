@@ -40,12 +40,6 @@ DAY_WORD = day_of(NOON).isoformat()
 
 
 @pytest.fixture
-def connection(postgres_url: str) -> Iterator[Connection]:
-    with connect(postgres_url, name="test") as connection:
-        yield connection
-
-
-@pytest.fixture
 def running(postgres_url: str, redis_url: str) -> Iterator[Producer]:
     with processing(postgres_url, redis_url):
         producer = Producer(redis_url)

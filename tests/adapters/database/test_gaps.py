@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 
 import psycopg
-import pytest
 
 from tests.operations.spot import noted
 from trade_platform.adapters.database import migrate
@@ -31,12 +29,6 @@ from trade_platform.domain.gaps import Source, State, Verdict
 from trade_platform.domain.model import Channel, Gap, GapReason
 
 GIVEN_UP = Verdict(State.UNREPAIRABLE, "gone")
-
-
-@pytest.fixture
-def connection(postgres_url: str) -> Iterator[Connection]:
-    with connect(postgres_url, name="test") as connection:
-        yield connection
 
 
 def test_a_database_with_gaps_of_the_first_revision_is_upgraded(empty_postgres_url: str) -> None:
