@@ -185,6 +185,8 @@ class Connection:
 
     def _chunk_ended(self) -> bool:
         publisher = self._around.publisher
+        if not self._inlet.since:
+            self._note_hearing()
         if any(self._buffers.values()):
             self._note_data()
             publisher.touch()
@@ -201,10 +203,16 @@ class Connection:
                     self._around.clock.monotonic(),
                 )
             if not self._inlet.since:
-                self._inlet.since = self._socket.receive_time
+                self._note_hearing()
             if not self.delivered:
                 self.delivered = True
                 self._holder.delivering(self)
+
+    def _note_hearing(self) -> None:
+        """From the first data on it listens, be it held for a while because a newer one may supersede it."""
+        assert self._socket is not None
+        if any(one.messages for one in self.session.subscriptions.values()):
+            self._inlet.since = self._socket.receive_time
 
     def perform(self, outputs: Sequence[Output]) -> None:
         """Outputs that did not come by ``receive``: the same, only not as often."""
@@ -222,6 +230,7 @@ class Connection:
                 if not self._outbox.put(output):
                     self.end(Reason.TRANSPORT_SILENT, "it does not read what is said to it")
             case Missing():
+                self._note_data()  # in the middle of a chunk: what came before it is data already
                 self._around.publisher.seal()
                 self._holder.missing(self, output)
             case Rest():

@@ -255,10 +255,12 @@ class Publisher:
         return sum(len(batch) for inlet in self._inlets for batch in inlet.buffers.values())
 
     def _admit_all(self, kind: str, batch: list[Record], inlet: Inlet, *, told: int | None) -> None:
-        since = inlet.since or self._clock.market()
         for start in range(0, len(batch), ENTRY_RECORDS):
             part = batch if len(batch) <= ENTRY_RECORDS else batch[start : start + ENTRY_RECORDS]
             last = start + ENTRY_RECORDS >= len(batch)
+            since = inlet.since or _received(
+                part
+            )  # asked anew: what stood before this part may have been shed
             if not self._admit(kind, part, since, told=told if last else None):
                 inlet.since = 0
 
@@ -337,3 +339,8 @@ class Publisher:
             withheld, self._withheld = self._withheld, {}
             for missing in withheld.values():
                 self.sequences.release(missing)
+
+
+def _received(batch: Sequence[Record]) -> int:
+    """When its first record came, our clock: later than that, it would not count as heard."""
+    return int(batch[0].receive_time)  # type: ignore[union-attr]

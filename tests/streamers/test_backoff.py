@@ -45,7 +45,7 @@ def test_every_ending_waits_within_the_cap_and_as_long_as_was_asked(
     for delivered, lived, at_least in endings:
         delay = backoff.delay_after(delivered=delivered, lived_seconds=lived, at_least=at_least)
         assert at_least <= delay
-        assert 0 < delay <= max(CAP_SECONDS, at_least) * 1.2
+        assert 0 < delay <= max(CAP_SECONDS, at_least) * 1.2 * (1 + 1e-12)  # 131.5 * 1.2 is not 131.5 + 26.3
 
 
 def test_days_of_quiet_are_not_made_days_and_hours() -> None:

@@ -132,6 +132,21 @@ async def test_a_stop_publishes_what_was_in_flight(
     assert len(bus.trades()) >= 149
 
 
+async def test_data_that_is_held_until_its_interval_is_over_is_heard_when_it_comes(
+    server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with streaming(Fictional(server.url), redis_url, tmp_path) as streamer:
+        await server.subscription("AAA.trade")
+        await server.emit("AAA", 1)
+        await until(lambda: bus.has(1))
+        current = streamer.supervisor.feeds["market-0"].current
+        assert current is not None
+        monkeypatch.setattr(current.session, "receive", lambda *_: ())  # nothing is let go
+        current._inlet.since, before = 0, current.since
+        await server.emit("AAA", 1)
+        await until(lambda: current.since > before)
+
+
 async def test_while_we_do_not_read_nobody_is_silent(
     server: FictionalServer, redis_url: str, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

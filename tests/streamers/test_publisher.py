@@ -142,6 +142,18 @@ async def test_records_of_an_inlet_arrive_batched_by_kind_with_their_since(
     assert bus.promised(LAST_FLUSH) > 0
 
 
+async def test_a_batch_of_a_connection_that_told_nothing_yet_is_heard_from_its_first_record_on(
+    redis_url: str, bus: Bus, tmp_path: Path
+) -> None:
+    """A jump of numbers in a connection's first chunk seals what came before it, at a later moment."""
+    async with running(publisher_on(redis_url, tmp_path)) as publisher:
+        await publisher.acquainted.wait()
+        publisher.inlet().buffers[Trade] += trades(1, 2)
+        publisher.seal()
+        await until(lambda: bus.has(2))
+    assert [entry.since for entry in bus.entries()] == [trades(1, 1)[0].receive_time]
+
+
 async def test_events_go_at_once_to_their_own_stream(redis_url: str, bus: Bus, tmp_path: Path) -> None:
     async with running(publisher_on(redis_url, tmp_path)) as publisher:
         publisher.event(state())
