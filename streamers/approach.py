@@ -69,12 +69,14 @@ class Approach:
             lived_seconds=ending.lived_seconds,
             at_least=ending.after_seconds,
             accepted=ending.accepted,
+            waited_seconds=ending.waited_seconds,
         )
         return self._backoff.delay_after(
             delivered=ending.delivered,
             lived_seconds=ending.lived_seconds,
             at_least=ending.after_seconds,
             accepted=ending.accepted,
+            waited_seconds=ending.waited_seconds,
         )
 
     async def heed(self, ending: Ending) -> None:

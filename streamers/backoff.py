@@ -28,14 +28,23 @@ class Backoff:
         self.failures = 0
 
     def delay_after(
-        self, *, delivered: bool, lived_seconds: float, at_least: float = 0.0, accepted: bool = True
+        self,
+        *,
+        delivered: bool,
+        lived_seconds: float,
+        at_least: float = 0.0,
+        accepted: bool = True,
+        waited_seconds: float = 0.0,
     ) -> float:
-        """Seconds to wait after a connection ended; jitter only lengthens it."""
+        """Seconds to wait after a connection ended; jitter only lengthens it.
+
+        ``waited_seconds``: nobody answered for so long, which counts as a part of the pause.
+        """
         if delivered and lived_seconds >= HEALTHY_SECONDS:
             self.failures = 0
         exponent = min(self.failures, 10)
         self.failures += 1
         cap = CAP_SECONDS if accepted else REFUSED_CAP_SECONDS
         delay = min(FIRST_SECONDS * FACTOR**exponent, cap)
-        pause = max(delay, at_least)
+        pause = max(delay - waited_seconds, FIRST_SECONDS, at_least)
         return pause + min(0.2 * pause, LONGEST_JITTER_SECONDS) * self._jitter()

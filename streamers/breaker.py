@@ -57,6 +57,7 @@ class Breaker:
         lived_seconds: float,
         at_least: float = 0.0,
         accepted: bool = True,
+        waited_seconds: float = 0.0,
     ) -> None:
         """A connection ended. What happens to one feed while others are well is its own affair."""
         self._well.discard(name)
@@ -65,7 +66,11 @@ class Breaker:
         if self._well:
             return
         pause = self._backoff.delay_after(
-            delivered=delivered, lived_seconds=lived_seconds, at_least=at_least, accepted=accepted
+            delivered=delivered,
+            lived_seconds=lived_seconds,
+            at_least=at_least,
+            accepted=accepted,
+            waited_seconds=waited_seconds,
         )
         self._next_at = max(self._next_at, now + pause)
 

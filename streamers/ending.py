@@ -7,6 +7,7 @@ import os
 import msgspec
 from websockets.exceptions import InvalidStatus
 
+from streamers.socket import OPEN_SECONDS
 from trade_platform.exchanges.session import Reason
 
 BANNED_STATUS = 418
@@ -26,6 +27,8 @@ class Ending(msgspec.Struct, frozen=True):
     delivered: bool = False
     accepted: bool = True
     """The handshake was done."""
+    waited_seconds: float = 0.0
+    """Nobody answered the attempt for so long."""
     banned: bool = False
     """The address is shut out, whatever it asks for."""
 
@@ -41,7 +44,8 @@ def refusal(error: Exception, url: str) -> Ending:
     if isinstance(error, InvalidStatus):
         return _refused(host, error.response.status_code, error.response.headers.get("Retry-After", ""))
     if isinstance(error, TimeoutError):
-        return Ending(Reason.UNREACHABLE, f"{host} did not answer in time", accepted=False)
+        detail = f"{host} did not answer in time"
+        return Ending(Reason.UNREACHABLE, detail, accepted=False, waited_seconds=OPEN_SECONDS)
     why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return Ending(Reason.UNREACHABLE, f"{host} cannot be reached: {why}", accepted=False)
 

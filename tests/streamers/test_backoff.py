@@ -52,3 +52,16 @@ def test_days_of_quiet_are_not_made_days_and_hours() -> None:
     assert (
         Backoff(lambda: 1.0).delay_after(delivered=False, lived_seconds=0.0, at_least=259_200.0) <= 259_230.0
     )
+
+
+def test_an_attempt_that_nobody_answered_has_waited_already_and_one_that_was_refused_has_not() -> None:
+    unanswered, refused = Backoff(lambda: 0), Backoff(lambda: 0)
+    for _ in range(8):
+        unanswered.delay_after(delivered=False, lived_seconds=0, accepted=False, waited_seconds=10)
+        refused.delay_after(delivered=False, lived_seconds=0, accepted=False)
+    pause = unanswered.delay_after(delivered=False, lived_seconds=0, accepted=False, waited_seconds=10)
+    assert 0 < pause < refused.delay_after(delivered=False, lived_seconds=0, accepted=False)
+    asked = unanswered.delay_after(
+        delivered=False, lived_seconds=0, at_least=7.0, accepted=False, waited_seconds=10
+    )
+    assert asked == 7.0

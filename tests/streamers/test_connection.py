@@ -68,6 +68,7 @@ async def test_a_host_that_accepts_and_says_nothing_is_given_up(
             ending = await connection(streamer, f"ws://127.0.0.1:{mute.getsockname()[1]}/feed").run()
         assert ending.reason is Reason.UNREACHABLE
         assert "did not answer in time" in ending.detail
+        assert ending.waited_seconds > 0
 
 
 async def test_a_transport_that_answers_no_ping_is_ended_as_silent(
