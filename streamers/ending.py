@@ -7,7 +7,7 @@ import os
 import msgspec
 from websockets.exceptions import InvalidStatus
 
-from streamers.socket import OPEN_SECONDS
+from streamers.socket import REACH_SECONDS
 from trade_platform.exchanges.session import Reason
 
 BANNED_STATUS = 418
@@ -45,7 +45,7 @@ def refusal(error: Exception, url: str) -> Ending:
         return _refused(host, error.response.status_code, error.response.headers.get("Retry-After", ""))
     if isinstance(error, TimeoutError):
         detail = f"{host} did not answer in time"
-        return Ending(Reason.UNREACHABLE, detail, accepted=False, waited_seconds=OPEN_SECONDS)
+        return Ending(Reason.UNREACHABLE, detail, accepted=False, waited_seconds=REACH_SECONDS)
     why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return Ending(Reason.UNREACHABLE, f"{host} cannot be reached: {why}", accepted=False)
 

@@ -8,16 +8,25 @@ as the holder wishes: then TCP holds the exchange back.
 
 from __future__ import annotations
 
+import asyncio
 import socket as sockets
 import ssl
 from collections.abc import Callable
 from typing import Any
 
+from aiohappyeyeballs import start_connection
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Opcode
 from websockets.protocol import Event, State
+from websockets.uri import parse_uri
 
+REACH_SECONDS = 4.0
+"""For the host's kernel to answer: a packet that a broken network swallowed is sent again after one and three
+seconds, then only after seven; a new attempt finds sooner that the network is back."""
 OPEN_SECONDS = 10.0
+"""For the handshakes after that."""
+STAGGER_SECONDS = 0.25
+"""Until a host's next address is tried beside one that does not answer."""
 PING_SECONDS = 8.0
 """Of silence until a ping, and for anything to come after it: a half-open connection is noticed after twice
 this. Where data come no ping is needed; Binance counts pings as messages."""
@@ -148,6 +157,7 @@ async def open_socket(
     options: dict[str, Any] = {"ssl": tls} if tls is not None and url.startswith("wss:") else {}
     socket = await connect(
         url,
+        sock=await _reach(url),
         create_connection=Socket,
         compression=compression,
         open_timeout=OPEN_SECONDS,
@@ -162,6 +172,14 @@ async def open_socket(
     if guarded:
         _guard(socket)
     return socket
+
+
+async def _reach(url: str) -> sockets.socket:
+    """A connected TCP socket. Raises OSError, TimeoutError, InvalidURI."""
+    uri = parse_uri(url)
+    async with asyncio.timeout(REACH_SECONDS):
+        addresses = await asyncio.get_running_loop().getaddrinfo(uri.host, uri.port, type=sockets.SOCK_STREAM)
+        return await start_connection(addresses, happy_eyeballs_delay=STAGGER_SECONDS)
 
 
 def _guard(socket: Socket) -> None:
