@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NoReturn, Self
@@ -28,7 +28,7 @@ from benchmarks.campaign import SPEED, Campaign, Proof, Setting, joined
 from benchmarks.matrix import GROUPS, QUICK, Case, cases, groups
 from benchmarks.ordeal import LOOK_SECONDS
 from benchmarks.report import Absent, Record, load, markdown, save, show
-from benchmarks.rows import Absence, Row, failures
+from benchmarks.rows import Absence, Row, failures, of_one_server
 from benchmarks.seclusion import seclude
 from trade_platform.operations.verify import Verification
 from trade_platform.settings import variables
@@ -77,7 +77,7 @@ def _run(arguments: argparse.Namespace, some: Sequence[Case]) -> int:
             campaign.defended(some)
         if beside is not None:
             absences = beside.absences(campaign.broken)
-    rows = joined(campaign.rows, absences)
+    rows = of_one_server(joined(campaign.rows, absences), [case.name for case in some if case.shared])
     took = time.monotonic() - began
     _print(arguments, campaign, rows, took)
     if arguments.json:
@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace, some: Sequence[Case]) -> int:
     said += [sentence for proof in campaign.proofs for sentence in complaints(proof)]
     said += campaign.broken
     if arguments.without:
-        said += harmless(absences)
+        said += harmless(absences, [case.name for case in some if case.shared])
     for sentence in said:
         print(sentence, file=sys.stderr)
     return 1 if said else 0
@@ -107,12 +107,13 @@ def _print(arguments: argparse.Namespace, campaign: Campaign, rows: Sequence[Row
         print(markdown(rows))
 
 
-def harmless(absences: Mapping[tuple[str, str], Absence]) -> list[str]:
-    """Defences whose absence changed nothing, in sentences."""
+def harmless(absences: Mapping[tuple[str, str], Absence], shared: Collection[str] = ()) -> list[str]:
+    """Defences whose absence changed nothing, in sentences; where servers are ``shared``, at no exchange."""
+    harmed = {fault for (fault, _), absence in absences.items() if absence.harm and fault in shared}
     return [
         f"{fault} at {target}: no harm without {' and '.join(absence.defences)}."
         for (fault, target), absence in absences.items()
-        if not absence.harm
+        if not absence.harm and fault not in harmed
     ]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
+
+SPARED: Final = "none here"
+"""Where the same fault harmed another exchange."""
 
 
 class Gaps(msgspec.Struct, frozen=True):
@@ -87,6 +91,26 @@ def failures(row: Row, *, times: bool = True) -> list[str]:
     if row.absence is not None and not row.absence.harm:
         found.append(f"no harm without {' and '.join(row.absence.defences)}")
     return found + (_lateness(row) if times else [])
+
+
+def of_one_server(rows: Sequence[Row], shared: Collection[str]) -> list[Row]:
+    """What happens to a server that all exchanges share (faults by name), one of them may notice for all.
+
+    A busy exchange fills a buffer that a quiet one does not in the same seconds.
+    """
+    noticed = {row.fault for row in rows if row.noticed}
+    harmed = {row.fault for row in rows if row.absence is not None and row.absence.harm}
+    return [
+        replace(
+            row,
+            watched=row.watched and (bool(row.noticed) or row.fault not in noticed),
+            absence=row.absence
+            and replace(row.absence, harm=row.absence.harm or SPARED * (row.fault in harmed)),
+        )
+        if row.fault in shared
+        else row
+        for row in rows
+    ]
 
 
 def _losses(row: Row) -> list[str]:

@@ -155,6 +155,8 @@ def test_a_defence_that_was_not_missed_is_named() -> None:
         ("redis_kill", "deribit"): Absence(("reconnection",), ""),
     }
     assert harmless(found) == ["redis_kill at deribit: no harm without reconnection."]
+    found["redis_kill", "binance_spot"] = Absence(("reconnection",), "7 lost")
+    assert harmless(found, ["redis_kill"]) == []
 
 
 def test_where_no_fault_has_a_defence_nothing_is_run_beside() -> None:

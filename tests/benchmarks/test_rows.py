@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.rows import Absence, Gaps, Row, absent_line, failures, harm_of, line, verdict
+from benchmarks.rows import Absence, Gaps, Row, absent_line, failures, harm_of, line, of_one_server, verdict
 
 ROW = Row(
     fault="half_open", target="deribit", happened="kernel: packets dropped", noticed="reconnect",
@@ -105,3 +105,12 @@ def test_each_row_has_a_line_while_it_runs() -> None:
     assert line(2, 9, [replace(ROW, gaps=Gaps(3))]).endswith("resumed ≤ 10 s")
     assert absent_line([ROW], ["7 lost"]) == "half_open without its defence: deribit: 7 lost"
     assert absent_line([ROW], [""]).endswith("deribit: no harm")
+
+
+def test_of_a_server_that_all_share_one_exchange_may_notice_for_all_and_be_harmed_for_all() -> None:
+    harmed = replace(ROW, absence=Absence(("spool",), "7 lost"))
+    quiet = replace(ROW, target="deribit", noticed="", absence=Absence(("spool",), ""))
+    assert [failures(row) for row in of_one_server([harmed, quiet], [ROW.fault])] == [[], []]
+    apart = ["not noticed", "no harm without spool"]
+    assert [failures(row) for row in of_one_server([harmed, quiet], [])] == [[], apart]
+    assert [failures(row) for row in of_one_server([quiet, quiet], [ROW.fault])] == [apart, apart]
