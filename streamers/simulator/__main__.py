@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from streamers.simulator.assembly import Plan, Remembered, assemble
 from streamers.simulator.binance_trades import DEFAULT_REACH_HOURS
 from streamers.simulator.capture import UnusableCapture, describe
 from streamers.simulator.faults import UnusableScript
+from streamers.simulator.history import DEFAULT_RATE
 from streamers.simulator.listing import EXCHANGES
 from streamers.simulator.ports import keep_ports, read_ports
 from streamers.simulator.server import ExchangeServer, pass_time
@@ -34,6 +36,8 @@ from trade_platform.adapters.process import (
 from trade_platform.settings import Settings, SettingsError, settings_from
 
 PROCESS_NAME = "simulator"
+MOST_DAYS = 3660
+MOST_RATE = 500_000
 log = structlog.get_logger()
 
 
@@ -82,7 +86,38 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="HOURS",
         help="how far back USD-M serves aggregate trades (default: %(default)s)",
     )
+    parser.add_argument(
+        "--history",
+        type=_days,
+        default=0,
+        metavar="DAYS",
+        help="a past of so many whole days before the market's start, served by REST and archive",
+    )
+    parser.add_argument(
+        "--history-rate",
+        type=_rate,
+        default=0,
+        metavar="TRADES",
+        help=f"trades in an average day of a busy instrument's past (default: {DEFAULT_RATE})",
+    )
     return parser.parse_args(given)  # fmt: skip
+
+
+def _days(text: str) -> int:
+    """Whole days: what was begun is served wholly."""
+    try:
+        days = math.ceil(float(text))
+    except (ValueError, OverflowError):
+        days = -1
+    if not 0 <= days <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days from 0 to {MOST_DAYS}")
+    return days
+
+
+def _rate(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_RATE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_RATE}")
+    return int(text)
 
 
 def main() -> int:
@@ -114,6 +149,8 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         captures=tuple(options.capture),
         scale=options.time_scale,
         reach_hours=options.reach,
+        history_days=options.history,
+        history_rate=options.history_rate,
     )
     name = settings.process_name or PROCESS_NAME
     earlier = read_ports(settings.data_folder)

@@ -128,7 +128,9 @@ class Archive:
     def _candles(self, symbol: str, begin: int) -> Iterator[list[object]]:
         """Closed minutes only; the running one would move under our hands."""
         shown = self.source.shown // 1000
-        for row in list(self.source.tape.rows.get(symbol, {}).values()):
+        last = begin + DAY_MS - MINUTE_MS
+        past = self.source.past(symbol, begin, last, DAY_MS // MINUTE_MS, newest=False)
+        for row in past + list(self.source.tape.rows.get(symbol, {}).values()):
             if begin <= row.open_time < begin + DAY_MS and row.open_time + MINUTE_MS <= shown:
                 yield self._candle(row)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -16,6 +16,7 @@ from streamers.simulator.deribit_floor import DeribitFloor
 from streamers.simulator.exchange import SimulatedExchange
 from streamers.simulator.faults import FaultScript, read_faults
 from streamers.simulator.floor import Floor
+from streamers.simulator.history import DEFAULT_RATE, History, HistoryAsked, NoSuchPast
 from streamers.simulator.hub import Hub
 from streamers.simulator.ledger import Ledger
 from streamers.simulator.listing import BINANCE_SPOT, BINANCE_USDM, DERIBIT, EXCHANGES, listings
@@ -23,6 +24,7 @@ from streamers.simulator.replay import Replay
 from streamers.simulator.restart import ClockBehind
 from streamers.simulator.source import Source
 from streamers.simulator.spot_floor import SpotFloor
+from streamers.simulator.unheard import WholeLedger
 from streamers.simulator.usdm_floor import UsdmFloor
 from trade_platform.adapters.clock import Clock, ReplayClock
 from trade_platform.adapters.process import CannotStart
@@ -46,6 +48,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     captures: tuple[Path, ...] = ()
     scale: float = 1.0
     reach_hours: float = DEFAULT_REACH_HOURS
+    history_days: int = 0
+    """How long a past the market has; 0: as long as it had in its earlier life."""
+    history_rate: int = 0
+    """Trades in an average day of it; 0: as many as in its earlier life, or the usual number."""
 
     def chosen(self) -> tuple[str, ...]:
         """The exchanges to run: those named, else those of the captures, else all."""
@@ -54,6 +60,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         if self.captures:
             return tuple(dict.fromkeys(exchange_of(path) for path in self.captures))
         return EXCHANGES
+
+
+class EarlierLife(NamedTuple):
+    """What the data folder knows of this market."""
+
+    state: dict[str, Any]
+    fresh: bool
+    """Nothing: it begins now."""
+    past: HistoryAsked | None
 
 
 class Remembered:
@@ -102,18 +117,22 @@ class Remembered:
 
 def assemble(plan: Plan, key: str, data_folder: Path, clock: Clock) -> Remembered:
     """One exchange, ready to be served; raises CannotStart where its files cannot be used."""
-    ledger = Ledger(data_folder / "ledger" / f"{key}.jsonl")
-    state_path = data_folder / "ledger" / f"{key}.state.json"
-    hub = Hub()
+    path = data_folder / "ledger" / f"{key}.jsonl"
+    state_path = path.with_suffix(".state.json")
+    ledger, hub = Ledger(path), Hub()
     try:
+        earlier = _earlier(plan, state_path, ledger)
+        if earlier.past is not None:
+            ledger = WholeLedger(path, anew=earlier.fresh)
         ledger.open()
         faults = FaultScript(read_faults(plan.faults) if plan.faults else [])
         sessions = [read_session(path) for path in plan.captures if exchange_of(path) == key]
         source: Source = (
             _replay(key, sessions, hub, ledger, clock)
             if plan.captures
-            else _market(plan, key, hub, ledger, _state(state_path), clock.market())
+            else _market(plan, key, hub, ledger, earlier, clock.market())
         )
+        ledger.flush()
         remembered = Remembered(
             SimulatedExchange(
                 source, hub, ledger, faults=faults, scale=plan.scale, reach_hours=plan.reach_hours
@@ -134,16 +153,47 @@ def assemble(plan: Plan, key: str, data_folder: Path, clock: Clock) -> Remembere
     return remembered
 
 
-def _market(plan: Plan, key: str, hub: Hub, ledger: Ledger, state: dict[str, Any], now: int) -> Floor:
-    listed_at = state.get("listed_at", now)
+def _earlier(plan: Plan, state_path: Path, ledger: Ledger) -> EarlierLife:
+    state = {} if plan.captures else _state(state_path)
+    fresh = not state and not ledger.holds_anything
+    return EarlierLife(state, fresh, history_asked(plan, state, fresh=fresh))
+
+
+def history_asked(plan: Plan, state: Mapping[str, Any], *, fresh: bool) -> HistoryAsked | None:
+    """The past that this life serves, the same as every earlier one did; None for a market without."""
+    known = msgspec.convert(state["history"], HistoryAsked) if "history" in state else None
+    if plan.captures:
+        if plan.history_days:
+            raise CannotStart("A recorded session has no past: leave --history out, or --capture.")
+        return None
+    if known is None:
+        if not plan.history_days:
+            return None
+        if not fresh:
+            raise CannotStart(
+                "The market of this data folder began without a past: leave --history out, "
+                "or take a fresh data folder."
+            )
+        return HistoryAsked(days=plan.history_days, rate=plan.history_rate or DEFAULT_RATE, seed=plan.seed)
+    if plan.seed != known.seed or plan.history_rate not in (0, known.rate):
+        raise CannotStart(
+            f"The past of this data folder was made with --seed {known.seed} --history-rate {known.rate}: "
+            "say the same, or take a fresh data folder."
+        )
+    return HistoryAsked(days=plan.history_days or known.days, rate=known.rate, seed=known.seed)
+
+
+def _market(plan: Plan, key: str, hub: Hub, ledger: Ledger, earlier: EarlierLife, now: int) -> Floor:
+    listed_at = earlier.state.get("listed_at", now)
     floor = FLOORS[key](key, listings(key, listed_at), seed=plan.seed, hub=hub, ledger=ledger, rate=plan.rate)
     floor.listed_at = listed_at
-    if not state and not ledger.holds_anything:
-        floor.open(now)
-        return floor
     try:
-        floor.reopen(now, state, ledger.read())
-    except ClockBehind as error:
+        floor.history = History(floor, earlier.past) if earlier.past else None
+        if earlier.fresh:
+            floor.open(now)
+            return floor
+        floor.reopen(now, earlier.state, ledger.read())
+    except (ClockBehind, NoSuchPast) as error:
         raise CannotStart(str(error)) from error
     return floor
 

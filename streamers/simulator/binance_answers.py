@@ -85,8 +85,8 @@ class BinanceAnswers:
         if interval not in INTERVALS:
             raise Refused(-1120, "Invalid interval.")
         span = INTERVALS[interval] * MINUTE_MS
-        rows = self._spans(symbol, span)
         start, end = integer(query, "startTime"), integer(query, "endTime")
+        rows = self._spans(symbol, span, start, end, limit)
         rows = [
             row
             for row in rows
@@ -100,8 +100,12 @@ class BinanceAnswers:
             for row in rows
         )
 
-    def _spans(self, symbol: str, span: int) -> list[Row]:
-        rows = self.source.rows(symbol)
+    def _spans(self, symbol: str, span: int, start: int | None, end: int | None, limit: int) -> list[Row]:
+        """All that is in memory, and of the past as much as the answer can hold."""
+        since = 0 if start is None else start // span * span
+        until = (self.source.shown // 1000 if end is None else end) + span
+        most = (limit + 2) * span // MINUTE_MS
+        rows = self.source.past(symbol, since, until, most, newest=start is None) + self.source.rows(symbol)
         if span == MINUTE_MS:
             return rows
         spans: dict[int, list[Row]] = {}

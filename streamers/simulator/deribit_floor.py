@@ -134,7 +134,7 @@ class DeribitFloor(Floor):
             self,
             pit,
             number,
-            self._trade_id(pit, number),
+            self.trade_id(pit.listing.symbol, number),
             price,
             quantity,
             order.time // 1000,
@@ -267,9 +267,9 @@ class DeribitFloor(Floor):
         if not minutes.roll(time).trades:
             self.said_candle(pit, minutes.shown(), closed=False, time=time)
 
-    def _trade_id(self, pit: Pit, sequence: int) -> str:
+    def trade_id(self, symbol: str, sequence: int) -> str:
         """Unique for its currency, sparse, and the same whenever it is asked for."""
-        listing = pit.listing
+        listing = self.pits[symbol].listing
         prefix = (
             listing.base if listing.inverse or listing.kind == "option" else f"{listing.base}_{listing.quote}"
         )
@@ -289,7 +289,7 @@ class DeribitFloor(Floor):
 
     def text_of(self, entry: Trade) -> str:
         """The ledger holds no index, mark or iv: those of prints that left the memory are lost to REST."""
-        trade_id = self._trade_id(self.pits[entry.symbol], entry.sequence)
+        trade_id = self.trade_id(entry.symbol, entry.sequence)
         return (
             f'{{"timestamp":{entry.event_time // 1000},"price":{entry.price},"amount":{entry.quantity},'
             f'"direction":"{entry.side}","instrument_name":"{entry.symbol}","trade_seq":{entry.sequence},'

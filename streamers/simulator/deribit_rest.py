@@ -182,7 +182,9 @@ class DeribitRest:
             raise Refused(-32602, "Invalid params", {"reason": "is required", "param": missing})
         span = RESOLUTIONS[resolution] * 60_000
         spans: dict[int, list[Row]] = {}
-        for row in self.source.rows(symbol):
+        most = (MOST_ROWS + 2) * span // 60_000
+        past = self.source.past(symbol, start // span * span, end + span, most, newest=True)
+        for row in past + self.source.rows(symbol):
             spans.setdefault(row.open_time // span * span, []).append(row)
         rows = [
             roll_up(inside, at) if span > 60_000 else inside[0]

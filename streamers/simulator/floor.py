@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamers.simulator import ledger as entries
 from streamers.simulator import restart
@@ -20,9 +20,12 @@ from streamers.simulator.ladder import ladder
 from streamers.simulator.ledger import Ledger
 from streamers.simulator.listing import MINUTE, SECOND, Listing
 from streamers.simulator.market import Agenda, Pit
-from streamers.simulator.shelf import Shelf
 from streamers.simulator.source import Quote
-from streamers.simulator.tape import Row, Tape
+from streamers.simulator.tape import Older, Row, Tape
+from streamers.simulator.unheard import Chained
+
+if TYPE_CHECKING:
+    from streamers.simulator.history import History
 
 HISTORY = 30 * MINUTE
 HISTORY_RATE = 0.1
@@ -47,10 +50,10 @@ class Floor(Business):
     ) -> None:
         self.exchange = exchange
         self.hub = hub
-        super().__init__(
-            Tape(lambda symbol, channel: Shelf(ledger, symbol, channel, self.text_of)), ledger, rate
-        )
+        super().__init__(Tape(self._older), ledger, rate)
         self.finished = False
+        self.history: History | None = None
+        """What was before the first start, where there is anything."""
         self.listed_at = 0
         """When the listings were made: dated instruments follow from it."""
         self.seed = seed
@@ -68,9 +71,13 @@ class Floor(Business):
 
     # --- life -------------------------------------------------------------------------------------------
 
+    def begins_at(self, now: int) -> int:
+        """From when on a market that is opened at ``now`` trades: a short past comes first."""
+        return (now - HISTORY) // MINUTE * MINUTE
+
     def open(self, now: int) -> None:
         """A first start: a short past, then business."""
-        begin = (now - HISTORY) // MINUTE * MINUTE
+        begin = self.begins_at(now)
         self.agenda = Agenda(begin)
         for pit in self.pits.values():
             pit.rate = pit.listing.orders_per_second * HISTORY_RATE
@@ -140,6 +147,9 @@ class Floor(Business):
         minutes.roll(self.shown // 1000 * 1000)
         return [*self.tape.rows.get(symbol, {}).values(), *minutes.unsaid()]
 
+    def past(self, symbol: str, since: int, until: int, most: int, *, newest: bool) -> list[Row]:
+        return [] if self.history is None else self.history.rows(symbol, since, until, most, newest=newest)
+
     def quote(self, symbol: str) -> Quote | None:
         return self.quote_at(self.pits[symbol], self.shown)
 
@@ -153,6 +163,10 @@ class Floor(Business):
     def tell(self, name: str, what: str) -> Any:
         """What only some exchanges tell; None where unknown."""
         return ladder(self, self.pits[name]) if what == "depth" else None
+
+    def _older(self, symbol: str, channel: str) -> Older:
+        shelf = self.ledger.shelf(symbol, channel, self.text_of)
+        return shelf if self.history is None else Chained(self.history.shelf(symbol, channel), shelf)
 
     def _seat(self, listing: Listing) -> Pit:
         self._objects[listing.symbol] = OBJECTS[self.exchange](listing)

@@ -6,13 +6,13 @@ One JSON object a line. Only ``verify`` and the simulator itself (to go on after
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from streamers.simulator.shelf import Places
-from streamers.simulator.tape import Print, Row
+from streamers.simulator.shelf import Places, Shelf
+from streamers.simulator.tape import Older, Print, Row
 
 
 class Trade(msgspec.Struct, tag="trade", tag_field="kind", frozen=True, kw_only=True):
@@ -133,6 +133,15 @@ class Ledger:
                 offset += len(line)
                 yield entry
 
+    def counts(self, symbol: str, channel: str, channels: Sequence[str]) -> bool:
+        """After a restart: are minutes counted from this kind of prints? From the one that began first."""
+        both = [one for one in channels if (symbol, one) in self.begun]
+        return channel == min(both, key=lambda one: self.begun[symbol, one])
+
+    def shelf(self, symbol: str, channel: str, text_of: Callable[[Trade], str]) -> Older:
+        """The prints of one instrument and kind that left the memory."""
+        return Shelf(self, symbol, channel, text_of)
+
     def window(self, begin: int, length: int) -> bytes:
         """A piece of what was written."""
         if self._file is None:
@@ -156,11 +165,11 @@ class Ledger:
             self.ended[symbol, channel] = self.last.get((symbol, channel), -1)
             self.turned = True
 
-    def trade(self, symbol: str, channel: str, one: Print) -> None:
-        """Note a print, if anybody ever listened."""
+    def trade(self, symbol: str, channel: str, one: Print) -> bool:
+        """Note a print, if anybody ever listened; whether it was noted."""
         key = (symbol, channel)
         if key not in self.begun or one.sequence <= self.last.get(key, -1):
-            return
+            return False
         self.last[key] = one.sequence
         self._place(key, one.sequence, one.time, self._end)
         self._note(
@@ -176,13 +185,14 @@ class Ledger:
                 last_id=one.last_id,
             )
         )
+        return True
 
-    def candle(self, symbol: str, row: Row) -> None:
+    def candle(self, symbol: str, row: Row) -> bool:
         """Note a closed minute, if it lies wholly after the moment at which its symbol began."""
         open_time = row.open_time * 1000
         since = min((at for (name, _), at in self.begun.items() if name == symbol), default=None)
         if since is None or open_time < since or open_time <= self.closed.get(symbol, -1):
-            return
+            return False
         self.closed[symbol] = open_time
         self._note(
             Candle(
@@ -201,6 +211,7 @@ class Ledger:
                 last_id=row.last_id,
             )
         )
+        return True
 
     def flush(self) -> None:
         """Hand everything noted to the operating system: a kill of this process cannot lose it any more.

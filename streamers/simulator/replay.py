@@ -97,6 +97,11 @@ class Replay:
             rows.setdefault(running.open_time, running)
         return [rows[open_time] for open_time in sorted(rows)]
 
+    def past(self, symbol: str, since: int, until: int, most: int, *, newest: bool) -> list[Row]:
+        """Nothing is known from before a recorded session."""
+        _ = symbol, since, until, most, newest
+        return []
+
     def quote(self, symbol: str) -> Quote | None:
         """From the last quote (or ticker) that was said."""
         text = self._last.get((symbol, "bookTicker")) or self._last.get((symbol, "ticker"))

@@ -29,7 +29,8 @@ class ClockBehind(Exception):
 def memory_of(floor: Floor) -> dict[str, Any]:
     """What a restart needs beside the ledger."""
     ledger = floor.ledger
-    return {
+    past = {} if floor.history is None else {"history": msgspec.to_builtins(floor.history.asked)}
+    return past | {
         "listed_at": floor.listed_at,
         "listed": [msgspec.to_builtins(listing) for listing in floor.newcomers],
         "over": {symbol: floor.status_of(symbol) for symbol, pit in floor.pits.items() if pit.over},
@@ -107,16 +108,9 @@ def _relive(floor: Floor, pit: Pit, entry: entries.Trade | entries.Candle) -> No
     floor.ids[entry.symbol, entry.channel] = entry.sequence
     floor.reprint(entry)
     pit.last = units(entry.price, price_decimals)
-    if _makes_candles(floor, entry):
+    if floor.ledger.counts(entry.symbol, entry.channel, floor.channels):
         if entry.symbol not in floor.minutes:
             floor.begin_minutes(pit, entry.event_time)
         quantity = units(entry.quantity, pit.listing.quantity_decimals)
         ids = (entry.first_id, entry.last_id)
         floor.count(pit, entry.event_time, pit.last, quantity, buy=entry.side == "buy", ids=ids)
-
-
-def _makes_candles(floor: Floor, entry: entries.Trade) -> bool:
-    """Where two kinds of prints of a symbol are in the ledger, the one that began first is counted."""
-    begun = floor.ledger.begun
-    both = [one for one in floor.channels if (entry.symbol, one) in begun]
-    return entry.channel == min(both, key=lambda one: begun[entry.symbol, one])

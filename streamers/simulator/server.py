@@ -17,6 +17,8 @@ from streamers.simulator.carrier import Carrier
 from streamers.simulator.door import Garbage, Refusal
 from streamers.simulator.exchange import SimulatedExchange
 from streamers.simulator.faults import Fault
+from streamers.simulator.history_rest import PATH as HISTORY_PATH
+from streamers.simulator.history_rest import Unanswerable, history_of
 from streamers.simulator.hub import Conversation
 from trade_platform.adapters.clock import Clock
 
@@ -43,6 +45,7 @@ class ExchangeServer:
         application.router.add_get("/simulator/state", self._state)
         application.router.add_post("/simulator/pause", self._pause)
         application.router.add_post("/simulator/fault", self._fault)
+        application.router.add_get(HISTORY_PATH, self._history)
         application.router.add_get(PREFIX + "{path:.*}", self._archived)
         application.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -135,6 +138,14 @@ class ExchangeServer:
 
     async def _state(self, _request: web.Request) -> StreamResponse:
         return _json(self.exchange.state(asyncio.get_running_loop().time()))
+
+    async def _history(self, request: web.Request) -> StreamResponse:
+        """A day as counts and checksums, in a thread of its own: the market must not stand still for it."""
+        try:
+            told = await asyncio.to_thread(history_of, self.exchange.source, request.query)
+        except Unanswerable as error:
+            return web.json_response({"error": str(error)}, status=400)
+        return _json(told)
 
     async def _pause(self, _request: web.Request) -> StreamResponse:
         """Stop the market for good; answer when everything said has left."""

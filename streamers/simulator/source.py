@@ -49,6 +49,12 @@ class Source(Protocol):
     def rows(self, symbol: str) -> list[Row]:
         """One-minute candles, ascending, the running one last."""
 
+    def past(self, symbol: str, since: int, until: int, most: int, *, newest: bool) -> list[Row]:
+        """One-minute candles from before the market's start that open between both (milliseconds UTC).
+
+        At most so many: the newest of them, or the oldest.
+        """
+
     def quote(self, symbol: str) -> Quote | None: ...
 
     def tell(self, name: str, what: str) -> Any:

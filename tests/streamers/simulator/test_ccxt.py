@@ -27,7 +27,9 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def urls(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with simulator(tmp_path_factory.mktemp("ccxt"), "--rate", "5") as process:
+    with simulator(
+        tmp_path_factory.mktemp("ccxt"), "--rate", "5", "--history", "3", "--reach", "96"
+    ) as process:
         yield process.ready()["urls"]
 
 
@@ -72,6 +74,38 @@ async def test_ccxt_reads_markets_trades_candles_tickers_and_books(
         assert ticker["low"] <= ticker["last"] <= ticker["high"]
         book = await client.fetch_order_book(symbol, limit=5)
         assert book["bids"][0][0] < book["asks"][0][0]
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize(("name", "exchange", "symbol"), CASES)
+async def test_ccxt_reads_the_past(name: str, exchange: Any, symbol: str, urls: Any) -> None:
+    client = client_of(name, urls[exchange])
+    hour = 3_600_000
+    try:
+        await client.load_markets()
+        now = await client.fetch_time()
+        since = now // hour * hour - 50 * hour
+        more = {"sorting": "asc"} if name == "deribit" else {}
+        trades = await client.fetch_trades(symbol, since, 1000, {"until": since + hour - 1, **more})
+        assert trades
+        assert all(since <= trade["timestamp"] < since + hour for trade in trades)
+        candles = await client.fetch_ohlcv(symbol, "1m", since, 60)
+        inside = [candle for candle in candles if candle[0] < since + hour]
+        assert [candle[0] for candle in inside] == list(range(since, since + hour, 60_000))
+        for open_time, *figures, _ in inside:
+            prices = [t["price"] for t in trades if open_time <= t["timestamp"] < open_time + 60_000]
+            if prices:
+                assert figures == [prices[0], max(prices), min(prices), prices[-1]]
+            else:
+                assert len(set(figures)) == 1
+        (longer,) = (c for c in await client.fetch_ohlcv(symbol, "1h", since, 1) if c[0] == since)
+        assert longer[1:5] == [
+            inside[0][1],
+            max(c[2] for c in inside),
+            min(c[3] for c in inside),
+            inside[-1][4],
+        ]
     finally:
         await client.close()
 

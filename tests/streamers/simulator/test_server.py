@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.streamers.simulator.past import summed, told
 from tests.streamers.simulator.serving import Process, simulator
 
 
@@ -252,6 +253,36 @@ async def test_the_archive_is_served(tmp_path: Path) -> None:
                 assert answer.status == 404
 
 
+async def test_the_past_is_served_and_told(tmp_path: Path) -> None:
+    with simulator(tmp_path, "--exchange", "binance_spot", "--history", "2", "--seed", "3") as process:
+        rest = process.ready()["urls"]["binance_spot"]["rest"]
+        async with aiohttp.ClientSession() as session:
+            async with session.get(rest + "/simulator/state") as answer:
+                market = (await answer.json())["market"] / 1e6
+            day = datetime.fromtimestamp(market - 86_400, UTC).replace(
+                hour=0, minute=0, second=0, microsecond=0
+            )
+            trades: list[Any] = []
+            query = {"symbol": "ETHUSDT", "startTime": int(day.timestamp() * 1000), "limit": 1000}
+            async with session.get(rest + "/api/v3/aggTrades", params=query) as answer:
+                query = {"symbol": "ETHUSDT", "fromId": (await answer.json())[0]["f"], "limit": 1000}
+            while not trades or trades[-1]["time"] < (day.timestamp() + 86_400) * 1000:
+                async with session.get(rest + "/api/v3/historicalTrades", params=query) as answer:
+                    trades += await answer.json()
+                query["fromId"] = trades[-1]["id"] + 1
+            rows = [
+                (t["id"], t["price"], t["qty"], "sell" if t["isBuyerMaker"] else "buy", t["time"] * 1000)
+                for t in trades
+                if t["time"] < (day.timestamp() + 86_400) * 1000
+            ]
+            said = await asyncio.to_thread(told, rest, "ETHUSDT", f"{day:%Y-%m-%d}")
+            assert said == summed(rows)
+            assert said.count > 1000
+            async with session.get(rest + "/simulator/history?symbol=NOPE&day=x") as answer:
+                assert answer.status == 400
+                assert "lists no NOPE" in (await answer.json())["error"]
+
+
 def is_json(text: str) -> bool:
     try:
         json.loads(text)
@@ -300,6 +331,9 @@ async def test_tls(tmp_path: Path) -> None:
         (["--capture", "absent.jsonl"], "absent.jsonl cannot be read"),
         (["--describe", "absent.jsonl"], "absent.jsonl cannot be read"),
         (["--exchange", "mtgox"], "invalid choice"),
+        (["--history", "x"], "is not a number of days from 0 to"),
+        (["--history-rate", "0"], "is not a whole number from 1 to"),
+        (["--history", "3000", "--history-rate", "500000"], "take fewer days"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_exit_code_2(
