@@ -57,6 +57,21 @@ def test_a_killed_child_is_started_again_and_the_sentence_says_how_it_died(tmp_p
     assert one.wait(30) == 0
 
 
+def test_a_child_that_is_to_be_another_is_asked_to_stop_and_comes_back(tmp_path: Path) -> None:
+    one = child(tmp_path)
+    one.start()
+    until_ready(one)
+    first = one.pid
+    assert first is not None
+    one.restart()
+    os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+    assert "started again" in (one.keep_alive() or "")
+    until_ready(one)
+    assert one.pid != first
+    one.terminate()
+    assert one.wait(30) == 0
+
+
 def test_a_child_that_was_asked_to_stop_is_not_started_again(tmp_path: Path) -> None:
     one = child(tmp_path, program="raise SystemExit(3)")
     one.start()

@@ -138,6 +138,16 @@ def test_a_child_ends_with_a_parent_that_was_killed() -> None:
         assert wait_for_end(pid, 30)
 
 
+def test_a_child_may_ask_for_an_end_that_it_cannot_put_off() -> None:
+    deaf = CHILD.replace("die_with_parent()", "die_with_parent(death=signal.SIGKILL)")
+    deaf = deaf.replace("print(", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(")
+    with subprocess.Popen([sys.executable, "-c", PARENT, deaf], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        parent.kill()
+        assert wait_for_end(pid, 30)
+
+
 def test_a_child_whose_parent_is_gone_already_leaves() -> None:
     code = "from trade_platform.adapters.process import die_with_parent\ndie_with_parent(2**22 + 1)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 128 + signal.SIGTERM

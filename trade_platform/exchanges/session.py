@@ -117,6 +117,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Which of the limits that is."""
 
 
+class Search(msgspec.Struct, frozen=True):
+    """A question after the first trade since a moment."""
+
+    request: Request
+    until: int
+    """Microseconds UTC: where the answer is empty, none is told before this; ask on from here."""
+
+
 class Rest(msgspec.Struct, frozen=True):
     """Perform the request, hand the answer's body to ``parse`` and treat what comes out as outputs.
 
@@ -218,6 +226,17 @@ class Exchange(Protocol):
         """The newest trade alone; ``parse_trades`` reads the answer."""
 
     def parse_trades(self, body: bytes, symbol: str, channel: Channel, receive_time: int) -> list[Trade]: ...
+
+    def first_trade_search(self, symbol: str, channel: Channel, since: int, until: int) -> Search:
+        """Which number has the first trade made in [since, until) (microseconds UTC)? About as much of
+        that span as one question may be about.
+        """
+
+    def parse_first_trade(self, body: bytes, channel: Channel) -> int | None:
+        """Its number in the channel's sequence; None where there is none.
+
+        Where an exchange counts by something coarser, a neighbour of it: the trades themselves say.
+        """
 
     def candles_request(self, symbol: str, start: int, end: int) -> Request:
         """1-minute candles with open_time in [start, end] (microseconds UTC); at most one page."""

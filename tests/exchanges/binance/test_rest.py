@@ -51,6 +51,44 @@ def test_a_page_of_trades_begins_at_an_id(
     )
 
 
+HOUR = 60 * MINUTE
+MIDNIGHT = 1_499_040_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("exchange", "channel", "path", "weight", "span"),
+    [
+        (SPOT, RAW, "/api/v3/aggTrades", 4, 48 * HOUR),
+        (SPOT, AGGREGATE, "/api/v3/aggTrades", 4, 48 * HOUR),
+        (USDM, AGGREGATE, "/fapi/v1/aggTrades", 20, HOUR),
+    ],
+)
+def test_the_first_trade_since_a_moment_is_asked_of_the_aggregates(
+    exchange: Binance, channel: Channel, path: str, weight: int, span: int
+) -> None:
+    """Both ends are included; on USD-M less than an hour may lie between."""
+    search = exchange.first_trade_search("BTCUSDT", channel, MIDNIGHT - 1, MIDNIGHT + 48 * HOUR)
+    query = search.request.query
+    assert (search.request.path, search.request.weight, search.until) == (path, weight, MIDNIGHT + span)
+    assert query == {
+        "symbol": "BTCUSDT",
+        "startTime": MIDNIGHT // 1000,
+        "endTime": (MIDNIGHT + span) // 1000 - 1,
+        "limit": 1,
+    }
+
+
+@pytest.mark.parametrize(("exchange", "channel", "number"), [(SPOT, RAW, 27_781), (SPOT, AGGREGATE, 26_129)])
+def test_an_aggregate_names_the_first_raw_trade_in_it(
+    exchange: Binance, channel: Channel, number: int
+) -> None:
+    told = b'[{"a":26129,"p":"0.01","q":"4.7","f":27781,"l":27789,"T":1498793709153,"m":true,"M":true}]'
+    assert exchange.parse_first_trade(told, channel) == number
+    assert exchange.parse_first_trade(b"[]", channel) is None
+    unnumbered = told.replace(b"27781", b"-1")
+    assert exchange.parse_first_trade(unnumbered, channel) == (None if channel is RAW else 26_129)
+
+
 @pytest.mark.parametrize(
     ("exchange", "minutes", "limit", "weight"),
     [

@@ -35,6 +35,20 @@ def test_trades_are_asked_for_by_sequence_a_page_at_a_time(last: int, count: int
     }
 
 
+def test_the_first_trade_since_a_moment_is_asked_for_in_milliseconds_both_ends_included() -> None:
+    search = deribit.first_trade_search("X", Channel.TRADE, 1_999, 5 * MINUTE)
+    assert search.request.path == "/api/v2/public/get_last_trades_by_instrument_and_time"
+    assert search.request.query == {
+        "instrument_name": "X",
+        "start_timestamp": 2,
+        "end_timestamp": 299_999,
+        "count": 1,
+        "sorting": "asc",
+    }
+    assert search.until == 5 * MINUTE
+    assert deribit.parse_first_trade(body({"trades": [], "has_more": False}), Channel.TRADE) is None
+
+
 def test_candles_are_asked_for_by_opening_in_milliseconds_a_page_at_a_time() -> None:
     request = deribit.candles_request("X", 0, 2 * MINUTE)
     assert request.path == "/api/v2/public/get_tradingview_chart_data"

@@ -16,6 +16,7 @@ are text, the quantity is in base currency; ``s`` is the taker's side.
 | platform  | status         | never                 | nothing           | /status                 |
 
 REST: ``/instruments``, ``/trades?symbol&first&last`` (at most 100, ascending; ``first=last`` for the newest),
+``/first?symbol&since&until`` (the first trade made in [since, until), at most a day of milliseconds),
 ``/candles?symbol&start&end`` (at most 100), ``/status``, ``/time``; 600 requests a minute.
 """
 
@@ -29,6 +30,7 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 import msgspec
 
 from trade_platform.domain.model import (
+    DAY,
     MINUTE,
     Candle,
     Channel,
@@ -58,6 +60,7 @@ from trade_platform.exchanges.session import (
     Reconnect,
     Request,
     RestError,
+    Search,
     Send,
     Session,
 )
@@ -449,6 +452,15 @@ class Fictional:
 
     def parse_trades(self, body: bytes, symbol: str, channel: Channel, receive_time: int) -> Page[Trade]:
         return trades_of(body, symbol, receive_time)
+
+    def first_trade_search(self, symbol: str, channel: Channel, since: int, until: int) -> Search:
+        until = min(until, since + DAY)
+        low, high = -(-since // MILLISECOND), -(-until // MILLISECOND)
+        query: dict[str, str | int] = {"symbol": symbol, "since": low, "until": high}
+        return Search(Request(path="/first", query=query), until)
+
+    def parse_first_trade(self, body: bytes, channel: Channel) -> int | None:
+        return min((one.sequence for one in trades_of(body, "", 0)), default=None)
 
     def candles_request(self, symbol: str, start: int, end: int) -> Request:
         return Request(path="/candles", query={"symbol": symbol, "start": start, "end": end})

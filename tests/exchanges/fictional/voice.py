@@ -54,6 +54,8 @@ class FictionalVoice(Voice):
             newest = self.newest
             facts = self.facts(newest, newest) if first == "last" else self.facts(first, last, 100)
             return [self._row(fact) for fact in facts]
+        if path == "/first":
+            return [self._row(fact) for fact in self.since(query["since"], query["until"] - 1)]
         if path == "/candles":
             return [
                 {**dict(zip("tohlk", (one.start // 1000, *one.prices), strict=True)), "n": one.volume,

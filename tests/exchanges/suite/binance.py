@@ -75,6 +75,10 @@ class BinanceVoice(Voice):
 
     def reply(self, path: str, query: dict[str, Any]) -> Any:
         what = path.rpartition("/")[2]
+        if "startTime" in query and what == "aggTrades":
+            if self.channel is not Channel.TRADE:  # USD-M
+                assert query["endTime"] - query["startTime"] < 3_600_000
+            return [aggregate(fact) for fact in self.since(query["startTime"], query["endTime"])]
         if what in {"trades", "historicalTrades", "aggTrades"}:
             limit = query["limit"]
             first = query.get("fromId", self.newest - limit + 1)

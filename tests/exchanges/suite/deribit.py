@@ -84,6 +84,9 @@ class DeribitVoice(Voice):
             if query["sorting"] == "desc":
                 facts.reverse()
             return {"trades": [self._row(query["instrument_name"], fact) for fact in facts]}
+        if method == "get_last_trades_by_instrument_and_time":
+            facts = self.since(query["start_timestamp"], query["end_timestamp"])
+            return {"trades": [self._row(query["instrument_name"], fact) for fact in facts]}
         if method == "get_tradingview_chart_data":
             rows = [
                 (one.start // 1000, *map(float, one.prices), float(one.volume), float(one.cost))

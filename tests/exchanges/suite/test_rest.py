@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.exchanges.suite.facts import START, Fact, MinuteFact
 from tests.exchanges.suite.registry import ALL, voice_of
 from tests.exchanges.suite.voice import Voice
-from trade_platform.domain.model import MINUTE, Trade
+from trade_platform.domain.model import DAY, MINUTE, Trade
 from trade_platform.exchanges.page import odd_rows
 from trade_platform.exchanges.session import ProtocolViolation, RestError
 
@@ -75,6 +75,30 @@ def test_the_newest_trade(voice: Voice) -> None:
     assert numbers() == [777]
 
 
+def first_since(voice: Voice, since: int, until: int) -> int | None:
+    """As a backfill asks: on from where an empty answer ends."""
+    symbol, exchange = voice.symbols[0], voice.exchange
+    while since < until:
+        search = exchange.first_trade_search(symbol, voice.channel, since, until)
+        assert since < search.until <= until
+        if (number := exchange.parse_first_trade(voice.rest(search.request), voice.channel)) is not None:
+            return number
+        since = search.until
+    return None
+
+
+def test_the_first_trade_since_a_moment(voice: Voice) -> None:
+    """Trade n was made n milliseconds after the start."""
+    assert first_since(voice, START, START + DAY) is None
+    voice.newest = 5000
+    assert first_since(voice, START - 3 * DAY, START + DAY) == 1
+    assert first_since(voice, START + 1_234_000, START + DAY) == 1234
+    assert first_since(voice, START + 1_233_001, START + DAY) == 1234
+    assert first_since(voice, START + 1_234_000, START + 1_234_001) == 1234
+    assert first_since(voice, START - DAY, START + 1000) is None
+    assert first_since(voice, START + 5_001_000, START + DAY) is None
+
+
 def test_candles_of_a_range_of_minutes(voice: Voice) -> None:
     symbol, end = voice.symbols[0], START + 5 * MINUTE
     body = voice.rest(voice.exchange.candles_request(symbol, START, end))
@@ -128,6 +152,7 @@ def test_every_request_counts_against_a_limit_that_is_declared(voice: Voice) -> 
         *exchange.instruments_requests(),
         exchange.trades_request(symbol, voice.channel, 1, 5000),
         exchange.last_trade_request(symbol, voice.channel),
+        exchange.first_trade_search(symbol, voice.channel, START, START + 400 * DAY).request,
         exchange.candles_request(symbol, START, START + 10_000 * MINUTE),
         exchange.time_request(),
         exchange.status_request(),
@@ -141,6 +166,7 @@ def parsers(voice: Voice) -> list[Callable[[bytes], Any]]:
     return [
         lambda body: exchange.parse_trades(body, symbol, voice.channel, NOW),
         lambda body: exchange.parse_candles(body, symbol, NOW),
+        lambda body: exchange.parse_first_trade(body, voice.channel),
         exchange.parse_instruments,
         exchange.parse_time,
         lambda body: exchange.parse_status(body, NOW),

@@ -93,6 +93,10 @@ class Voice(ABC):
         """Trades that there have been, of any symbol."""
         return [Fact(number) for number in range(max(first, 1), min(last, self.newest, first + most - 1) + 1)]
 
+    def since(self, first: int, last: int) -> list[Fact]:
+        """The first trade made in [first, last], milliseconds."""
+        return [one for one in self.facts(1, self.newest) if first <= one.milliseconds <= last][:1]
+
     def minutes(self, start: Any, end: Any) -> list[MinuteFact]:
         """By milliseconds."""
         return minutes(int(start) * 1000, int(end) * 1000)

@@ -11,6 +11,7 @@ import msgspec
 
 from trade_platform.adapters.database.bars import Computed, Key, keys_of
 from trade_platform.adapters.database.connection import Connection
+from trade_platform.adapters.database.marks import noted, write_noted
 from trade_platform.adapters.database.times import day_of, microseconds_of, moment
 from trade_platform.domain.completeness import ClosedKline
 from trade_platform.domain.coverage import Ranges
@@ -39,10 +40,12 @@ _COLUMNS: Final = (
     ("complete", "boolean"),
     ("event_time", "timestamptz"),
     ("receive_time", "timestamptz"),
+    ("blocks_only", "boolean"),
 )
 _VALUES: Final = [name for name, _ in _COLUMNS[4:]]
+
 # What the exchange said later stays; what we compute anew replaces what it was computed from before.
-_UPSERT: Final = f"""
+_UPSERT: Final = noted(f"""
 INSERT INTO candle ({", ".join(name for name, _ in _COLUMNS)})
 SELECT * FROM unnest({", ".join(f"%s::{kind}[]" for _, kind in _COLUMNS)})
 ON CONFLICT (instrument_id, interval, open_time, source) DO UPDATE
@@ -50,7 +53,7 @@ SET ({", ".join(_VALUES)}) = ({", ".join(f"excluded.{name}" for name in _VALUES)
 WHERE (candle.source = 'trade' OR candle.event_time <= excluded.event_time)
   AND ({", ".join(f"candle.{name}" for name in _VALUES)})
       IS DISTINCT FROM ({", ".join(f"excluded.{name}" for name in _VALUES)})
-"""  # noqa: S608 - names of our own
+""")  # noqa: S608
 
 _EVIDENCE: Final = """
 SELECT n.instrument_id, n.open_time, (
@@ -92,7 +95,7 @@ LEFT JOIN LATERAL (
     ON to_regclass(to_char(x.open_time AT TIME ZONE 'UTC', '"trade_"YYYYMMDD')) IS NOT NULL
 """
 # From a minute with trades: the fillers between are given their price afterwards.
-_PRICE_FROM_BEFORE: Final = """
+_PRICE_FROM_BEFORE: Final = noted("""
 UPDATE candle c SET (open, high, low, close) = (SELECT p.close, p.close, p.close, p.close)
 FROM (
     SELECT close FROM candle
@@ -102,8 +105,8 @@ FROM (
 WHERE c.instrument_id = %(instrument)s AND c.interval = '1m' AND c.source = 'trade'
   AND c.open_time = %(minute)s
   AND c.close IS DISTINCT FROM p.close
-"""
-_FILL: Final = """
+""")
+_FILL: Final = noted("""
 INSERT INTO candle (instrument_id, interval, open_time, source, open, high, low, close, volume, quote_volume,
                     trades, taker_buy_volume, taker_buy_quote_volume, complete, receive_time)
 SELECT n.instrument_id, '1m', minute, 'trade', p.close, p.close, p.close, p.close, 0, 0, 0, 0, 0, true,
@@ -124,7 +127,7 @@ SET (open, high, low, close, complete, receive_time)
 WHERE candle.trades = 0
   AND (candle.close, candle.complete, candle.receive_time)
       IS DISTINCT FROM (excluded.close, true, excluded.receive_time)
-"""
+""")
 _LAST_CLOSES: Final = """
 SELECT n.instrument_id, n.open_time, (
     SELECT close FROM candle c
@@ -153,14 +156,14 @@ SELECT instrument_id, open_time FROM candle
 WHERE instrument_id = ANY(%s) AND interval = '1m' AND source = 'trade' AND trades > 0
   AND to_regclass(to_char(open_time AT TIME ZONE 'UTC', '"trade_"YYYYMMDD')) IS NOT NULL
 """
-_INSERT_EMPTY: Final = """
+_INSERT_EMPTY: Final = noted("""
 INSERT INTO candle (instrument_id, interval, open_time, source, open, high, low, close, volume, quote_volume,
                     trades, taker_buy_volume, taker_buy_quote_volume, complete, receive_time)
 SELECT instrument_id, '1m', open_time, 'trade', close, close, close, close, 0, 0, 0, 0, 0, true, receive_time
 FROM unnest(%s::int[], %s::timestamptz[], %s::numeric[], %s::timestamptz[])
      AS n(instrument_id, open_time, close, receive_time)
 ON CONFLICT DO NOTHING
-"""
+""")
 
 
 class Neighbours(msgspec.Struct, frozen=True):
@@ -183,11 +186,11 @@ def write_exchange_candles(connection: Connection, candles: Mapping[int, Sequenc
         (
             *(key[0], key[1], moment(key[2]), "exchange", c.open, c.high, c.low, c.close, c.volume),
             *(c.quote_volume, c.trades, c.taker_buy_volume, c.taker_buy_quote_volume, c.first_id, c.last_id),
-            *(True, moment(c.event_time), moment(c.receive_time)),
+            *(True, moment(c.event_time), moment(c.receive_time), False),
         )
         for key, c in sorted(newest.items())
     ]
-    return _upsert(connection, rows)
+    return upsert(connection, rows)
 
 
 def write_bars(connection: Connection, computed: Iterable[tuple[int, Computed, bool]]) -> int:
@@ -197,11 +200,11 @@ def write_bars(connection: Connection, computed: Iterable[tuple[int, Computed, b
             *(instrument_id, INTERVAL, moment(c.bar.open_time), "trade"),
             *(c.bar.open, c.bar.high, c.bar.low, c.bar.close, c.bar.volume, c.bar.quote_volume, c.bar.trades),
             *(c.bar.taker_buy_volume, c.bar.taker_buy_quote_volume, c.bar.first_id, c.bar.last_id),
-            *(complete, moment(c.event_time), moment(c.receive_time)),
+            *(complete, moment(c.event_time), moment(c.receive_time), not c.bar.priced),
         )
         for instrument_id, c, complete in computed
     ]
-    return _upsert(connection, rows)
+    return upsert(connection, rows)
 
 
 def load_evidence(
@@ -240,7 +243,7 @@ def load_neighbours(connection: Connection, minutes: Collection[Key]) -> list[tu
 
 def price_from_before(connection: Connection, key: Key) -> None:
     """A minute of block trades alone has the close of the minute before it."""
-    connection.execute(_PRICE_FROM_BEFORE, {"instrument": key[0], "minute": moment(key[1])})
+    write_noted(connection, _PRICE_FROM_BEFORE, {"instrument": key[0], "minute": moment(key[1])})
 
 
 def fill_before(connection: Connection, minutes: Mapping[Key, int]) -> int:
@@ -251,7 +254,7 @@ def fill_before(connection: Connection, minutes: Mapping[Key, int]) -> int:
         "received": [moment(minutes[key]) for key in keys],
         "reach": timedelta(days=FILL_DAYS),
     }
-    return connection.execute(_FILL, parameters).rowcount
+    return write_noted(connection, _FILL, parameters)
 
 
 def load_last_closes(connection: Connection, minutes: Collection[Key]) -> dict[Key, Decimal | None]:
@@ -278,7 +281,7 @@ def write_empty(connection: Connection, minutes: Mapping[Key, tuple[Decimal, int
         [close for _, (close, _) in items],
         [moment(received) for _, (_, received) in items],
     )
-    return connection.execute(_INSERT_EMPTY, columns).rowcount
+    return write_noted(connection, _INSERT_EMPTY, columns)
 
 
 def proven(connection: Connection, minutes: Collection[Key]) -> set[Key]:
@@ -296,10 +299,11 @@ def minutes_of(connection: Connection, instruments: Collection[int]) -> set[Key]
     }
 
 
-def _upsert(connection: Connection, rows: Sequence[tuple[object, ...]]) -> int:
+def upsert(connection: Connection, rows: Sequence[Sequence[object]]) -> int:
+    """Store these candles, each in the order of the table's columns; returns those that changed."""
     if not rows:
         return 0
-    return connection.execute(_UPSERT, [list(column) for column in zip(*rows, strict=True)]).rowcount
+    return write_noted(connection, _UPSERT, [list(column) for column in zip(*rows, strict=True)])
 
 
 def _optional(value: datetime | None) -> int | None:

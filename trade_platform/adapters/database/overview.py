@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 import psycopg
 
+from trade_platform.adapters.database.recorded_holes import HOLES
+
 
 class HeldTrades(msgspec.Struct, frozen=True, kw_only=True):
     """What coverage says of one instrument's trades; no scan of the trades themselves."""
@@ -15,7 +17,7 @@ class HeldTrades(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     """Sequence numbers held."""
     holes: int
-    """Runs of numbers missing between the first and the last held, day by day."""
+    """Runs of numbers missing inside what is held, across midnights too; not where a backfill ends."""
     missing: int
     """Numbers missing in those holes."""
     newest: int | None = None
@@ -36,18 +38,14 @@ class StateOfExchange(msgspec.Struct, frozen=True, kw_only=True):
     """Microseconds UTC."""
 
 
-# A hole across midnight shows as the difference between one day's last and the next day's first number.
-_HELD = """
-with spans as (
-    select instrument_id, channel, count(*) as ranges, sum(upper(r) - lower(r)) as held,
-           min(lower(r)) as first, max(upper(r)) as last, max(day) as newest_day
-    from coverage, unnest(held) as r group by 1, 2
+_HELD = f"""
+with {HOLES}, spans as (
+    select instrument_id, channel, sum(high - low) as held, max(day) as newest_day
+    from ranges group by 1, 2
 )
-select exchange, symbol, channel, held::bigint as held,
-       greatest((last - first - held)::bigint, 0) as missing,
-       case when last - first > held then greatest(ranges - 1, 1) else 0 end as holes,
+select exchange, symbol, channel, held::bigint as held, coalesce(missing, 0), coalesce(holes, 0),
        (extract(epoch from greatest(traded.at, heard.at)) * 1000000)::bigint as newest
-from spans join instrument using (instrument_id)
+from spans join instrument using (instrument_id) left join missed using (instrument_id, channel)
 left join lateral (
     select receive_time as at from trade
     where trade.instrument_id = spans.instrument_id
@@ -60,7 +58,7 @@ left join lateral (
     where t.instrument_id = spans.instrument_id and t.day >= newest_day
 ) heard on true
 order by 1, 2, 3
-"""
+"""  # noqa: S608 - a constant of our own
 _POSITIONS = "select stream, entry_id from stream_position order by stream"
 _STATES = """
 select distinct on (exchange, scope) exchange, status, scope, reason,

@@ -9,6 +9,7 @@ from decimal import Decimal
 import msgspec
 import psycopg
 
+from trade_platform.adapters.database.recorded_holes import HOLES
 from trade_platform.adapters.ledger import LedgerCandle, LedgerTrade
 from trade_platform.domain.model import MICROSECONDS
 
@@ -127,13 +128,14 @@ from candle join instrument using (instrument_id)
 where instrument.exchange = %(exchange)s and candle.interval = '1m' and candle.complete
   and candle.open_time between %(since)s and %(until)s
 """
-_COVERAGE = """
-select instrument.exchange, instrument.symbol, coverage.channel,
-       sum(upper(held.r) - lower(held.r))::bigint as covered, min(lower(held.r)), max(upper(held.r)) - 1,
-       min(coverage.day), max(coverage.day)
-from coverage join instrument using (instrument_id), unnest(coverage.held) as held(r)
-group by 1, 2, 3, instrument.instrument_id order by 1, 2, 3
-"""
+_COVERAGE = f"""
+with {HOLES}, spans as (
+    select instrument_id, channel, sum(high - low)::bigint as covered from ranges group by 1, 2
+)
+select exchange, symbol, channel, covered, coalesce(missing, 0)
+from spans join instrument using (instrument_id) left join missed using (instrument_id, channel)
+order by 1, 2, 3
+"""  # noqa: S608 - a constant of our own
 _ROWS = """
 select instrument.exchange, instrument.symbol,
        case when trade.flags & 1 = 1 then 'aggregate_trade' else 'trade' end, count(*)
@@ -219,21 +221,21 @@ def pair_candles(
 
 
 def prove_from_coverage(connection: psycopg.Connection) -> list[TradeProof]:
-    """Where no ledger is: rows against coverage, and the holes inside what coverage spans."""
+    """Where no ledger is: rows against coverage, and the holes inside what was recorded."""
     rows = {
         (exchange, symbol, channel): count for exchange, symbol, channel, count in connection.execute(_ROWS)
     }
     proofs = []
-    for exchange, symbol, channel, covered, first, last, _since, _until in connection.execute(_COVERAGE):
+    for exchange, symbol, channel, covered, missing in connection.execute(_COVERAGE):
         held = rows.get((exchange, symbol, channel), 0)
         proofs.append(
             TradeProof(
                 exchange=exchange,
                 symbol=symbol,
                 channel=channel,
-                expected=last - first + 1,
+                expected=covered + missing,
                 rows=held,
-                missing=last - first + 1 - covered,
+                missing=missing,
                 duplicated=max(held - covered, 0),
                 altered=0,
                 extra=0,

@@ -137,6 +137,7 @@ candle: Final = Table(
     Column("complete", Boolean, nullable=False),
     _moment("event_time", nullable=True),
     _moment("receive_time"),
+    Column("blocks_only", Boolean, nullable=False, server_default="false"),
     PrimaryKeyConstraint("instrument_id", "interval", "open_time", "source", name="candle_pkey"),
     CheckConstraint("source IN ('trade', 'exchange')", name="candle_source_check"),
     CheckConstraint(
@@ -144,6 +145,15 @@ candle: Final = Table(
         name="candle_finite_check",
     ),
 )
+
+rollup_due: Final = Table(
+    "rollup_due",
+    metadata,
+    Column("instrument_id", Integer, nullable=False),
+    _word("interval"),
+    _moment("open_time"),
+)
+"""Candles that changed since the wider ones that hold them were made; a queue, without a key."""
 
 metric: Final = Table(
     "metric",
@@ -242,6 +252,40 @@ gap: Final = Table(
         postgresql_where=text("first_sequence IS NOT NULL AND state <> 'repaired'"),
     ),
     Index("gap_detected_idx", "detected_at"),
+)
+
+control_total: Final = Table(
+    "control_total",
+    metadata,
+    _instrument(),
+    _word("interval"),
+    _moment("open_time"),
+    _word("field"),
+    _amount("ours", nullable=True),
+    _amount("theirs", nullable=True),
+    _word("class"),
+    _word("explanation", default=""),
+    _stamp("first_seen"),
+    _stamp("last_seen"),
+    PrimaryKeyConstraint("instrument_id", "interval", "open_time", "field", name="control_total_pkey"),
+    CheckConstraint("class IN ('equal', 'explained', 'open')", name="control_total_class_check"),
+    Index("control_total_open_idx", "open_time", postgresql_where=text("class = 'open'")),
+)
+
+control_day: Final = Table(
+    "control_day",
+    metadata,
+    _instrument(),
+    Column("day", Date, nullable=False),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in ("compared", "equal", "explained", "open", "missing_ours", "missing_theirs", "fillers")
+    ),
+    _moment("asked_until", nullable=True),
+    _stamp("compared_at"),
+    _moment("closed_at", nullable=True),
+    PrimaryKeyConstraint("instrument_id", "day", name="control_day_pkey"),
+    CheckConstraint("compared = equal + explained + open", name="control_day_sum_check"),
 )
 
 dead_letter: Final = Table(

@@ -12,10 +12,11 @@ from trade_platform.exchanges.binance.plans import shards
 from trade_platform.exchanges.binance.product import Product
 from trade_platform.exchanges.binance.records import INTERVAL, MILLISECOND
 from trade_platform.exchanges.binance.session import BinanceSession
-from trade_platform.exchanges.session import ConnectionPlan, Request, RestError
+from trade_platform.exchanges.session import ConnectionPlan, Request, RestError, Search
 
 DAY_LESS_AN_HOUR: Final = 23 * 3600.0
 """Binance cuts a connection after 24 hours."""
+FOREVER: Final = 2**62
 
 
 class Binance:
@@ -28,6 +29,8 @@ class Binance:
     """Path below the prefix, and weight, of a page of trades by id; the preferred channel first."""
     newest_trade: ClassVar[Mapping[Channel, tuple[str, int]]] = {}
     """The same for the newest trades, where a page without an id does not begin with them."""
+    search_span: ClassVar[int] = FOREVER
+    """Microseconds that one question after trades by time may be about."""
     klines_weights: ClassVar[Sequence[tuple[int, int]]]
     """Weight of a page of candles with a limit below the first number; ascending."""
     retried_codes: ClassVar[frozenset[int]] = frozenset()
@@ -76,6 +79,22 @@ class Binance:
     def parse_trades(self, body: bytes, symbol: str, channel: Channel, receive_time: int) -> list[Trade]:
         parse = rest.raw_trades if channel is Channel.TRADE else rest.aggregate_trades
         return parse(body, symbol, receive_time)
+
+    def first_trade_search(self, symbol: str, channel: Channel, since: int, until: int) -> Search:  # noqa: ARG002
+        """Raw trades are not told by time; aggregates are, and name the raw trades that they stand for."""
+        path, weight = self.trades_page[Channel.AGGREGATE_TRADE]
+        first = -(-since // MILLISECOND)
+        until = min(until, first * MILLISECOND + self.search_span)
+        query: dict[str, str | int] = {
+            "symbol": symbol,
+            "startTime": first,
+            "endTime": max(first, -(-until // MILLISECOND) - 1),  # both ends are included
+            "limit": 1,
+        }
+        return Search(Request(path=self.prefix + path, query=query, weight=weight), until)
+
+    def parse_first_trade(self, body: bytes, channel: Channel) -> int | None:
+        return rest.first_trade(body, channel)
 
     def candles_request(self, symbol: str, start: int, end: int) -> Request:
         limit = max(1, min(rest.PAGE, (end - start) // MINUTE + 1))

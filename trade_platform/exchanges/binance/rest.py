@@ -13,7 +13,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
-from trade_platform.domain.model import MICROSECONDS, Candle, Trade
+from trade_platform.domain.model import MICROSECONDS, Candle, Channel, Trade
 from trade_platform.exchanges import amounts
 from trade_platform.exchanges.binance import records, wire
 from trade_platform.exchanges.page import Page, page_of
@@ -156,6 +156,14 @@ def open_interest(body: bytes, symbol: str) -> OpenInterest:
         raise ProtocolViolation(f"asked for {symbol}, told of another symbol")
     amounts.checked_unsigned(answer.value)
     return answer
+
+
+@reading
+def first_trade(body: bytes, channel: Channel) -> int | None:
+    """The lowest number of a page of aggregates: its own, or that of the first raw trade in it."""
+    name = "first_id" if channel is Channel.TRADE else "sequence"
+    numbers = page(body, _aggregate_row, attrgetter(name))
+    return min((number for number in numbers if number >= 0), default=None)
 
 
 # What a look at a silent channel compares: a mark of the newest that the market has.

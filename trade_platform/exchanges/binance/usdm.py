@@ -8,7 +8,15 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from trade_platform.domain.model import Channel, ExchangeState, ExchangeStatus, Instrument, Metric, Number
+from trade_platform.domain.model import (
+    MINUTE,
+    Channel,
+    ExchangeState,
+    ExchangeStatus,
+    Instrument,
+    Metric,
+    Number,
+)
 from trade_platform.exchanges.archive import Archive
 from trade_platform.exchanges.binance import instruments, marks, rest, routes
 from trade_platform.exchanges.binance.archive import BinanceArchive
@@ -146,6 +154,7 @@ class BinanceUsdm(Binance):
     product = PRODUCT
     prefix = PREFIX
     trades_page: ClassVar[Mapping[Channel, tuple[str, int]]] = {Channel.AGGREGATE_TRADE: ("/aggTrades", 20)}
+    search_span = 60 * MINUTE  # from startTime to endTime it must be less than an hour
     klines_weights = ((100, 1), (500, 2), (rest.PAGE + 1, 5))
     retried_codes = frozenset({-5028})  # our clock is off, as seen by the matching engine
     passing_texts = ("Unknown error", "Service Unavailable", "Internal error")

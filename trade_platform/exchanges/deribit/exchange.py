@@ -10,7 +10,7 @@ from trade_platform.exchanges.archive import Archive
 from trade_platform.exchanges.deribit import channels as names
 from trade_platform.exchanges.deribit import occasions, rest
 from trade_platform.exchanges.deribit.session import DeribitSession
-from trade_platform.exchanges.session import ConnectionPlan, Request, RestError
+from trade_platform.exchanges.session import ConnectionPlan, Request, RestError, Search
 
 
 class Deribit:
@@ -60,6 +60,12 @@ class Deribit:
         receive_time: int,
     ) -> list[Trade]:
         return rest.parse_trades(body, receive_time)
+
+    def first_trade_search(self, symbol: str, channel: Channel, since: int, until: int) -> Search:  # noqa: ARG002
+        return rest.first_trade_search(symbol, since, until)
+
+    def parse_first_trade(self, body: bytes, channel: Channel) -> int | None:  # noqa: ARG002
+        return rest.parse_first_trade(body)
 
     def candles_request(self, symbol: str, start: int, end: int) -> Request:
         return rest.candles_request(symbol, start, end)

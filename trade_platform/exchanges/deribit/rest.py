@@ -21,7 +21,7 @@ from trade_platform.exchanges.amounts import checked_optional, has_endless_numbe
 from trade_platform.exchanges.deribit import records, wire
 from trade_platform.exchanges.limits import CONNECTIONS, SUBSCRIBE, WEIGHT, Limit
 from trade_platform.exchanges.page import Page, page_of
-from trade_platform.exchanges.session import ProtocolViolation, Request, RestError
+from trade_platform.exchanges.session import ProtocolViolation, Request, RestError, Search
 
 T = TypeVar("T")
 
@@ -146,6 +146,25 @@ def trades_request(symbol: str, first: int, last: int) -> Request:
 def last_trade_request(symbol: str) -> Request:
     """The newest trade alone."""
     return request("get_last_trades_by_instrument", instrument_name=symbol, count=1, sorting="desc")
+
+
+def first_trade_search(symbol: str, since: int, until: int) -> Search:
+    """Both ends are inclusive, in milliseconds."""
+    first = -(-since // records.MILLISECOND)
+    asked = request(
+        "get_last_trades_by_instrument_and_time",
+        instrument_name=symbol,
+        start_timestamp=first,
+        end_timestamp=max(first, -(-until // records.MILLISECOND) - 1),
+        count=1,
+        sorting="asc",
+    )
+    return Search(asked, until)
+
+
+def parse_first_trade(body: bytes) -> int | None:
+    """``trade_seq`` of the oldest that is told."""
+    return min((trade.sequence for trade in parse_trades(body, 0)), default=None)
 
 
 def parse_trades(body: bytes, receive_time: int) -> Page[Trade]:
