@@ -54,6 +54,7 @@ def test_defences_are_named_by_commas() -> None:
     [
         ("WITHOUT", "spool,luck"),
         ("METRICS_PORT", "many"),
+        ("FIRST_DAY", "2025-02-30"),
         ("METRICS_PORT", "70000"),
         ("METRICS_PORT", "-1"),
         ("METRICS_PORT", ""),
@@ -87,6 +88,15 @@ def test_a_url_of_another_kind_is_refused_without_showing_its_password() -> None
     with pytest.raises(SettingsError, match="DATABASE_URL must begin with postgresql://") as caught:
         settings_from({"DATABASE_URL": "mysql://user:hidden@host/x"})
     assert "hidden" not in str(caught.value)
+
+
+def test_dagster_s_database_is_named_as_the_platform_s() -> None:
+    given = settings_from({"DAGSTER_DATABASE_URL": "postgresql+psycopg2://dagster@host/dagster"})
+    assert given.dagster_database_url == "postgresql://dagster@host/dagster"
+    with pytest.raises(SettingsError, match="DAGSTER_DATABASE_URL must begin with postgresql://"):
+        settings_from({"DAGSTER_DATABASE_URL": "sqlite:///x"})
+    with pytest.raises(SettingsError, match="WEB_PORT"):
+        settings_from({"WEB_PORT": "70000"})
 
 
 @pytest.mark.parametrize("url", ["redis://:hid/den@host:1/0", "redis://host:hid/0", "redis://[hid/0"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -8,11 +9,21 @@ import pytest
 from aiohttp import web
 
 from streamers.simulator.certificate import server_context
+from trade_platform.adapters.embedded import Server
 from trade_platform.adapters.rest import RestUnavailable
 from trade_platform.exchanges.binance import BinanceSpot
 from trade_platform.exchanges.session import Request
 from trade_platform.settings import Settings
-from trade_platform.surroundings import NotHere, connections, database, rest_client, servers
+from trade_platform.surroundings import (
+    NotHere,
+    connections,
+    dagster_database,
+    dagster_environment,
+    dagster_url,
+    database,
+    rest_client,
+    servers,
+)
 
 
 def test_without_a_database_the_sentence_says_how_to_get_one(tmp_path: Path) -> None:
@@ -75,3 +86,26 @@ async def test_rest_believes_the_authority_that_settings_name(tmp_path: Path) ->
                 await client.fetch(request)
     finally:
         await runner.cleanup()
+
+
+def test_dagster_is_given_a_home_and_a_database_and_found_there_again(
+    tmp_path: Path, postgres_server: Callable[..., Server]
+) -> None:
+    settings = Settings(data_folder=tmp_path, database_url=postgres_server().url)
+    assert dagster_url(settings) == ""
+    with pytest.raises(NotHere, match="trade-platform up"), dagster_database(settings):
+        pass
+    told = dagster_environment(settings, settings.database_url)
+    assert told["DAGSTER_STORAGE_URL"].startswith("postgresql+psycopg2://dagster:")
+    assert (Path(told["DAGSTER_HOME"]) / "dagster.yaml").is_file()
+    assert dagster_url(settings) == told["DAGSTER_DATABASE_URL"]
+    with dagster_database(settings) as connection:
+        assert connection.info.dbname == "dagster"
+
+
+def test_a_database_that_is_named_for_dagster_is_taken_as_it_is(
+    tmp_path: Path, empty_postgres_url: str
+) -> None:
+    settings = Settings(data_folder=tmp_path, dagster_database_url=empty_postgres_url)
+    told = dagster_environment(settings, "postgresql://nobody@127.0.0.1:9/none")
+    assert told["DAGSTER_DATABASE_URL"] == empty_postgres_url

@@ -13,16 +13,21 @@ import psycopg
 import redis
 import structlog
 
+from trade_platform.adapters.dagster_home import NoDagsterHome
 from trade_platform.adapters.database import migrate
+from trade_platform.adapters.database.dagster_storage import NoDagsterStorage
 from trade_platform.adapters.embedded import EmbeddedError
 from trade_platform.adapters.ledger import LedgerUnreadable
 from trade_platform.adapters.process import CannotStart
 from trade_platform.adapters.rest import RestUnavailable
 from trade_platform.adapters.selection_file import UnusableSelection
+from trade_platform.commands.backfill import backfill
+from trade_platform.commands.candles import candles
 from trade_platform.commands.doctor import doctor
 from trade_platform.commands.down import down
 from trade_platform.commands.gaps import gaps
 from trade_platform.commands.instruments import instruments
+from trade_platform.commands.maintain import maintain
 from trade_platform.commands.outages import outage_words
 from trade_platform.commands.simulate import simulate
 from trade_platform.commands.status import status, verify
@@ -35,13 +40,15 @@ from trade_platform.operations.upgrade import UpgradeImpossible
 from trade_platform.settings import SettingsError, settings_from
 from trade_platform.surroundings import NotHere
 
-VERBS = (up, status, verify, gaps, instruments, doctor, simulate, upgrade, down)
+VERBS = (up, status, verify, gaps, backfill, instruments, candles, doctor, simulate, maintain, upgrade, down)
 
 _SENTENCES = (
     CannotStart,
     CaptureUnusable,
     EmbeddedError,
     LedgerUnreadable,
+    NoDagsterHome,
+    NoDagsterStorage,
     NotHere,
     RestError,
     RestUnavailable,

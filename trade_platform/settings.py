@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from trade_platform.exchanges.registry import EXCHANGES
 
 SCHEMES: Final = {
     "database_url": ("postgresql://", "postgres://"),
+    "dagster_database_url": ("postgresql://", "postgres://"),
     "redis_url": ("redis://", "rediss://", "unix://"),
     **{f"{key}_websocket_url": ("ws://", "wss://") for key in EXCHANGES},
     **{f"{key}_rest_url": ("http://", "https://") for key in EXCHANGES},
@@ -42,6 +44,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """redis:// or unix://; empty: the embedded server of this data folder."""
     data_folder: Path = Path(".data")
     instruments_file: Path = Path("config/instruments.toml")
+    dagster_database_url: str = ""
+    """Dagster's own; empty: database and role ``dagster`` on the platform's server, made when missing."""
+    web_port: Annotated[int, Meta(ge=0, le=65535)] = 3000
+    """Of the web page, on loopback; another free one where it is taken. 0: any free one."""
+    dagster_event_days: Annotated[int, Meta(ge=1)] = 7
+    """How long the single steps of a run can be looked up in Dagster; what was made and checked, always."""
+    dagster_run_days: Annotated[int, Meta(ge=1)] = 60
+    """How long runs, their logs and what later runs have replaced can be looked up in Dagster."""
+    dagster_tick_days: Annotated[int, Meta(ge=1)] = 30
+    """How long ticks of sensors and schedules can be looked up; dagster.yaml forgets most of them earlier."""
     market_clock: str = ""
     """origin/anchor/speed of a replay (domain/market_clock); empty: the wall clock."""
     postgres_bin: str = ""
@@ -57,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Set by ``up`` for its children: the process without which this one ends, too; 0: none."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+    first_day: date = date(2025, 1, 1)
+    """The first day that has a partition in Dagster: how far back a backfill can be asked for there."""
     predecessor: str = ""
     """Set for the second slot of a lane: the process that still delivers while this one begins."""
     tls_ca_file: str = ""
@@ -105,8 +119,9 @@ def settings_from(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the environment; raises SettingsError with one clear sentence."""
     environment = os.environ if environment is None else environment
     given = _given(environment)
-    if "database_url" in given:  # as SQLAlchemy writes it; everything else here wants it plain
-        given["database_url"] = given["database_url"].replace("postgresql+psycopg://", "postgresql://", 1)
+    for name in {"database_url", "dagster_database_url"} & given.keys():
+        # as SQLAlchemy writes it; everything else here wants it plain
+        given[name] = re.sub(r"^postgresql\+psycopg2?://", "postgresql://", given[name])
     _check(given)
     plain = {name: _listed(name, given[name]) for name in PLAIN if name in given}
     for name, value in plain.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -11,6 +11,13 @@ import redis
 
 from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.children import Kept
+from trade_platform.adapters.dagster_home import LOOPBACK, free_port, make_home, password_file_of
+from trade_platform.adapters.database.dagster_storage import (
+    check_dagster_storage,
+    ensure_dagster_storage,
+    known_dagster_storage,
+    sqlalchemy_url,
+)
 from trade_platform.adapters.embedded import start_postgres, start_redis, url_of
 from trade_platform.adapters.passwords import hide_password
 from trade_platform.adapters.rest import RestClient
@@ -80,6 +87,27 @@ def _require_redis(url: str) -> None:
         client.close()
 
 
+def dagster_environment(settings: Settings, database_url: str) -> Mapping[str, str]:
+    """What Dagster's processes are told; its home and its database are made.
+
+    Raises NoDagsterHome, NoDagsterStorage.
+    """
+    home = make_home(settings.data_folder)
+    url = settings.dagster_database_url
+    if url:
+        check_dagster_storage(url)
+    else:
+        url = ensure_dagster_storage(database_url, password_file_of(settings.data_folder))
+    return {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_DATABASE_URL": url,
+        "DAGSTER_STORAGE_URL": sqlalchemy_url(url),
+        "DAGSTER_CODE_HOST": LOOPBACK,
+        "DAGSTER_CODE_PORT": str(free_port()),
+        "DAGSTER_GRPC_TIMEOUT_SECONDS": "180",  # a run is a new interpreter, and the machine may be busy
+    }
+
+
 @contextmanager
 def database(settings: Settings) -> Iterator[psycopg.Connection]:
     """A connection to the database: the named one, the one of a running platform, or started for this."""
@@ -99,6 +127,28 @@ def database(settings: Settings) -> Iterator[psycopg.Connection]:
         psycopg.connect(server.url, autocommit=True) as connection,
     ):
         yield connection
+
+
+@contextmanager
+def dagster_database(settings: Settings) -> Iterator[psycopg.Connection]:
+    """A connection to Dagster's own database; of a platform that runs, or on a server that settings name.
+
+    Raises NotHere, NoDagsterStorage.
+    """
+    url = settings.dagster_database_url or dagster_url(settings)
+    if not url:
+        raise NotHere(
+            "Dagster has no database here yet, or its server is not running: `trade-platform up` starts both."
+        )
+    check_dagster_storage(url)
+    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        yield connection
+
+
+def dagster_url(settings: Settings) -> str:
+    """Dagster's database as an earlier start made it; empty where none did, or its server does not run."""
+    server = settings.database_url or url_of(settings.data_folder.absolute() / "postgres")
+    return known_dagster_storage(server, password_file_of(settings.data_folder)) if server else ""
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis import Redis
 
+from tests.operations.test_control import print_at
+from tests.processors.feeding import Feeder, entry
 from trade_platform.adapters.clock import WallClock
 from trade_platform.adapters.database.connection import Connection, connect
 from trade_platform.adapters.database.gaps import EVERYTHING
@@ -29,6 +31,19 @@ async def test_a_pass_over_a_long_hole_is_not_stuck(
         assert not watch.health().ok
         await desk.ask(_nothing)
         assert watch.health().ok
+
+
+async def test_it_rolls_candles_up_where_no_dagster_does(
+    connection: Connection, postgres_url: str, redis_url: str
+) -> None:
+    feeder = Feeder(connection)
+    feeder.apply(entry([print_at(n) for n in range(301)]))
+    feeder.close_all()
+    watch = Watch(Settings(), EVERYTHING, 2, asyncio.Event(), RepairMeters(CollectorRegistry()))
+    with connect(postgres_url, name="test") as own, Redis.from_url(redis_url) as bus:
+        await watch._turn(Desk(own, bus, {}, WallClock()))
+    rolled = connection.execute("SELECT count(*) FROM candle WHERE interval = '5m'").fetchone()
+    assert rolled == (2,)
 
 
 def _nothing(_: Connection) -> None: ...

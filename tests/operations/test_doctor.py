@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from trade_platform.adapters.process import RunFile
 from trade_platform.exchanges.registry import EXCHANGES
 from trade_platform.exchanges.session import Exchange
 from trade_platform.operations import doctor
@@ -67,6 +69,22 @@ def test_what_a_server_says_of_a_url_is_shown_without_its_password() -> None:
 def test_servers_that_settings_do_not_name_are_embedded() -> None:
     assert doctor.check_database("").verdict is Verdict.GOOD
     assert doctor.check_redis("").verdict is Verdict.GOOD
+
+
+def test_dagster_s_database_and_page_are_looked_at(tmp_path: Path, empty_postgres_url: str) -> None:
+    assert doctor.check_dagster("").verdict is Verdict.GOOD
+    assert doctor.check_dagster(empty_postgres_url).seen == "answers; 0 tables"
+    away = doctor.check_dagster("postgresql://dagster:secret@127.0.0.1:9/dagster")
+    assert (away.verdict, "DAGSTER_DATABASE_URL" in away.remedy) == (Verdict.BAD, True)
+    assert "secret" not in away.seen
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        finding = doctor.check_page(tmp_path, taken.getsockname()[1])
+    assert (finding.verdict, "WEB_PORT" in finding.remedy) == (Verdict.WARNING, True)
+    assert doctor.check_page(tmp_path, 0).verdict is Verdict.GOOD
+    with RunFile(tmp_path, "dagster-web", urls={"page": {"http": "http://127.0.0.1:4321"}}):
+        assert doctor.check_page(tmp_path, 3000).seen == "http://127.0.0.1:4321"
 
 
 def test_a_redis_that_would_drop_streams_is_bad(redis_server: object) -> None:

@@ -12,12 +12,15 @@ import pytest
 
 from trade_platform.adapters.children import Child
 from trade_platform.adapters.database.gaps import LedgerGap
+from trade_platform.adapters.upgrade_desk import Request, UpgradeDesk
 from trade_platform.domain.defences import Defence
 from trade_platform.domain.gaps import ASKED_AGAIN, State
 from trade_platform.domain.model import MICROSECONDS, MINUTE, Channel
 from trade_platform.operations.up import Options, Surroundings, finishing, replay_clock, simulated_clock
+from trade_platform.operations.up.dagster import Dagster
 from trade_platform.operations.up.lane import Lane, fitness_of
 from trade_platform.operations.up.processes import Processes
+from trade_platform.operations.up.upgrading import Upgrading
 from trade_platform.operations.upgrade import Fitness
 from trade_platform.operations.verify import Verification
 
@@ -182,7 +185,8 @@ def test_the_end_of_a_run_waits_only_for_what_may_come(changes: dict[str, object
 class Closing:
     """Processes at the end of a run, on servers that are away for the first questions."""
 
-    streamers = processors = repair = ()
+    streamers = processors = ()
+    repair = ("the process that was there all along",)
     simulator = None
     simulated = clean = True
 
@@ -203,6 +207,10 @@ class Closing:
     def show(self) -> None: ...
 
     def pause_market(self) -> None: ...
+
+    def end_dagster(self) -> None: ...
+
+    def start_repair(self) -> None: ...
 
     def streamers_say(self) -> list[object]:
         return []
@@ -253,6 +261,7 @@ def test_a_database_that_goes_away_at_the_end_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every second question finds it gone: draining, repairing and proving all go on, and it is said once."""
+    monkeypatch.setattr(finishing, "children_of", list)
     monkeypatch.setattr(finishing, "read_streams", lambda *_: [])
     monkeypatch.setattr(finishing, "open_gaps", lambda *_, **__: [])
     proof = Verification(instruments=[], findings=[], against="ledger")
@@ -263,3 +272,87 @@ def test_a_database_that_goes_away_at_the_end_is_waited_for(
     assert outcome.verification is proof
     assert closing.kept_alive >= 3
     assert sum("is away, and waited for" in sentence for sentence in closing.said) == 1
+
+
+def test_dagster_s_processes_begin_one_after_the_other_and_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without what ``up`` tells them they end at once: the next look starts them again, and says why."""
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    said: list[str] = []
+    display = Quiet()
+    monkeypatch.setattr(display, "say", said.append)
+    dagster = Dagster({"DATA_FOLDER": str(tmp_path)}, tmp_path, display)
+    dagster.look()
+    assert [child.name for child in dagster.children] == ["dagster-code"], "the others ask it"
+    while not said:
+        dagster.look()
+    assert "dagster-code ended with exit code 2 and was started again" in said[0]
+    assert "DAGSTER_HOME" in said[0]
+    dagster.end()
+    assert [child.exited() is None for child in dagster.children] == [False]
+    dagster.look()
+    assert dagster.children[0].exited() is not None, "what was asked to stop stays so"
+
+
+def test_beside_dagster_the_lane_of_repair_is_only_for_the_end(tmp_path: Path) -> None:
+    given = msgspec.structs.replace(around(tmp_path), dagster={"DAGSTER_HOME": str(tmp_path)})
+    processes = Processes(Options(exchanges=("deribit",), simulated=False), given, Quiet())
+    assert processes.repair == []
+    last = processes.start_last_repair()
+    assert last.wait(60) == 2, "there is no server here, and it says so"
+    assert "up" in last.last_words()
+    processes.start_repair()
+    processes.start_repair()
+    assert [lane.name for lane in processes.repair] == ["repair"]
+    processes.stop_everything()
+
+
+class Swift:
+    """A lane whose successor takes over at once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = self.process = name
+        self.idle = f"{name}-b"
+
+    def start_successor(self) -> None: ...
+
+    def fitness(self) -> tuple[Fitness, str]:
+        return Fitness.WORKING, ""
+
+    def ask_old_to_stop(self) -> None: ...
+
+    def old_has_stopped(self) -> bool:
+        return True
+
+    def promote(self) -> str:
+        return ""
+
+
+class Upgraded(Quiet):
+    """A platform with Dagster beside two lanes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lanes = [Swift("one"), Swift("two")]
+        self.display = self.dagster = self
+        self.restarts = 0
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+
+@pytest.mark.parametrize(("lanes", "restarts"), [((), 1), (("one",), 0)])
+def test_an_upgrade_of_everything_starts_dagster_again_and_one_of_a_lane_does_not(
+    tmp_path: Path, lanes: tuple[str, ...], restarts: int
+) -> None:
+    platform = Upgraded(tmp_path)
+    upgrading = Upgrading(platform)  # type: ignore[arg-type]
+    desk = UpgradeDesk(tmp_path)
+    desk.ask(Request(identity="first", lanes=lanes, deadline_seconds=60.0))
+    while upgrading.step():
+        pass
+    told = desk.told("first")
+    assert told is not None
+    assert told.good, told.verdict
+    assert platform.restarts == restarts

@@ -204,6 +204,38 @@ def test_a_minute_before_the_first_trade_cannot_be_proven(
     assert verify(connection, written(tmp_path, [*LEDGER, CANDLE, earlier])).good
 
 
+def test_what_is_older_than_the_ledger_is_held_against_its_coverage(
+    connection: psycopg.Connection, folder: Path
+) -> None:
+    """Days that were read from the exchange's past stand in no ledger: they are no surplus."""
+    for number in (-30, -29, -28):
+        insert(connection, ledger_trade(number, event_time=T0 - 3600_000_000 + number))
+    verification = verify(connection, folder)
+    assert wrongs(verification) == [("extra", "before the ledger begins")]
+    connection.execute("update coverage set held = held + '{[-30,-27)}'")
+    verification = verify(connection, folder)
+    assert verification.good
+    assert (verification.instruments[0].trades.expected, verification.instruments[0].trades.rows) == (16, 16)
+    connection.execute("delete from trade where sequence = -29")
+    verification = verify(connection, folder)
+    assert wrongs(verification) == [("missing", "before the ledger begins")]
+    assert verification.instruments[0].trades.missing == 1
+
+
+def test_an_instrument_that_was_read_from_the_past_alone_is_proven_too(
+    connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    other = [{**row, "symbol": "ETHUSDT"} for row in LEDGER]
+    connection.execute(
+        "insert into instrument (exchange, symbol, kind) values ('deribit', 'BTC-PERPETUAL', 'perpetual')"
+    )
+    verification = verify(connection, written(tmp_path, other))
+    found = {one.trades.symbol: one.trades for one in verification.instruments}
+    assert (found["BTCUSDT"].expected, found["BTCUSDT"].rows, found["BTCUSDT"].missing) == (13, 13, 0)
+    assert (found["ETHUSDT"].expected, found["ETHUSDT"].rows, found["ETHUSDT"].missing) == (13, 0, 13)
+    assert "BTC-PERPETUAL" not in found
+
+
 def test_without_a_ledger_rows_are_held_against_coverage(
     connection: psycopg.Connection, tmp_path: Path
 ) -> None:

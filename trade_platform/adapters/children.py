@@ -112,6 +112,11 @@ class Child:
         if self._process and self._process.poll() is None:
             self._process.terminate()
 
+    def restart(self) -> None:
+        """Ask it to stop; ``keep_alive`` starts it again."""
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+
     def wait(self, seconds: float) -> int | None:
         """Wait for its end; kill it when it overstays. The exit code, None if it had to be killed."""
         if self._process is None:

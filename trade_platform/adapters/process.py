@@ -179,8 +179,8 @@ def keep_standard_streams() -> None:
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
-def die_with_parent(parent: int = 0) -> None:
-    """Have the kernel send us SIGTERM when our parent ends, however it ends (Linux; elsewhere nothing).
+def die_with_parent(parent: int = 0, *, death: signal.Signals = signal.SIGTERM) -> None:
+    """Have the kernel send us ``death`` when our parent ends, however it ends (Linux; elsewhere nothing).
 
     ``parent`` is the pid that must be it (setting PARENT_PID); where it is gone already, we leave at once.
     0 takes whoever is the parent now. The kernel means the parent's *thread*: children are to be
@@ -190,6 +190,6 @@ def die_with_parent(parent: int = 0) -> None:
         return
     expected = parent or os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    libc.prctl(PR_SET_PDEATHSIG, int(death), 0, 0, 0)
     if os.getppid() != expected:  # it ended before the kernel knew of our wish
         raise SystemExit(128 + signal.SIGTERM)

@@ -15,7 +15,7 @@ from trade_platform.exchanges.session import Exchange, Request
 from trade_platform.operations.doctor import Verdict
 from trade_platform.operations.doctor import doctor as examine
 from trade_platform.settings import settings_from
-from trade_platform.surroundings import rest_client
+from trade_platform.surroundings import dagster_url, rest_client
 from trade_platform.terminal import print_findings
 
 
@@ -35,6 +35,8 @@ def doctor(*, as_json: bool) -> None:
             instruments_file=settings.instruments_file,
             database_url=settings.database_url or url_of(settings.data_folder / "postgres"),
             redis_url=settings.redis_url or url_of(settings.data_folder / "redis"),
+            dagster_url=settings.dagster_database_url or dagster_url(settings),
+            web_port=settings.web_port,
             archive=settings.archive,
             exchanges=EXCHANGES,
             ask=lambda exchange: asyncio.run(fetch(exchange, exchange.time_request())),

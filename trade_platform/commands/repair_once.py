@@ -11,10 +11,10 @@ from trade_platform.adapters.database.connection import Connection, SchemaBehind
 from trade_platform.adapters.database.gaps import Filter, open_gaps, reopen_gaps, try_to_lead
 from trade_platform.adapters.process import CannotStart, stop_event
 from trade_platform.commands.gap_table import counted
-from trade_platform.commands.repair_desk import desk_from, open_database
 from trade_platform.domain.gaps import State
 from trade_platform.operations.desk import Desk
 from trade_platform.operations.repair import Progress, Repaired, repair
+from trade_platform.repair_desk import desk_from, open_database
 from trade_platform.settings import Settings
 
 PASSES = 5

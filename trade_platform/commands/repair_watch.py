@@ -1,4 +1,7 @@
-"""``gaps repair --watch``: the process of the platform that works on the ledger of gaps."""
+"""``gaps repair --watch``: the process of the platform that works on the ledger of gaps.
+
+It rolls candles up, too: both are Dagster's work where Dagster runs, and this process's where it does not.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,12 @@ from trade_platform.adapters.database.connection import Connection, SchemaBehind
 from trade_platform.adapters.database.gaps import Filter, open_counts, try_to_lead
 from trade_platform.adapters.holdings import Held, Holdings
 from trade_platform.adapters.process import Health, RunFile, die_with_parent, serve_health, stop_event
-from trade_platform.commands.repair_desk import desk_from, open_database
 from trade_platform.domain.gaps import State
+from trade_platform.operations.candles import refresh_all
 from trade_platform.operations.desk import MOST_ASKED, Desk, NotStored
 from trade_platform.operations.repair import Repaired, repair
 from trade_platform.processors.outage import Outage
+from trade_platform.repair_desk import desk_from, open_database
 from trade_platform.settings import Settings
 
 NAME: Final = "repair"
@@ -32,6 +36,8 @@ BUSY_SECONDS: Final = 0.25
 STANDBY_SECONDS: Final = 2.0
 FIND_SECONDS: Final = 10.0
 """How often coverage is searched for holes that nobody noted."""
+ROLL_SECONDS: Final = 60.0
+"""How often wider candles are made of what changed."""
 STUCK_SECONDS: Final = 300.0
 
 log = structlog.get_logger()
@@ -92,7 +98,7 @@ class Watch:
         self._said_standby = False
         self._turned = time.monotonic()
         self._desk: Desk | None = None
-        self._find_at = 0.0
+        self._find_at = self._roll_at = 0.0
 
     def holdings(self) -> Iterator[Held]:
         """What outlives a pass; a pass itself takes up a bounded number of gaps."""
@@ -172,6 +178,9 @@ class Watch:
             self._find_at = time.monotonic() + FIND_SECONDS
         self._meters.count(outcome)
         await desk.ask(self._meters.look)
+        if time.monotonic() >= self._roll_at:
+            await desk.ask(refresh_all, now=desk.clock.market())
+            self._roll_at = time.monotonic() + ROLL_SECONDS
         _tell(outcome)
         return BUSY_SECONDS if outcome.records or outcome.found else LOOK_SECONDS
 

@@ -22,7 +22,7 @@ from trade_platform.operations.capture import Capture, describe, write_selection
 from trade_platform.operations.up import Options, Surroundings, UpError, replay_clock, simulated_clock
 from trade_platform.operations.up import up as run_platform
 from trade_platform.settings import Settings, settings_from
-from trade_platform.surroundings import servers
+from trade_platform.surroundings import dagster_environment, servers
 from trade_platform.terminal import StatusScreen, print_verification
 
 SIMULATED_SPEED = 5.0
@@ -45,6 +45,10 @@ REPLAY_LEAD_SECONDS = 8.0
 @click.option("--exchange", "exchanges", multiple=True, type=click.Choice(sorted(EXCHANGES)))
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the simulated market.")
 @click.option("--faults", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Fault script.")
+@click.option("--history", type=click.FloatRange(min=0), help="Days of a past of the simulated market.")
+@click.option(
+    "--dagster/--no-dagster", "with_dagster", default=True, help="With its web page (default), or alone."
+)
 def up(
     *,
     simulated: bool,
@@ -55,12 +59,16 @@ def up(
     exchanges: tuple[str, ...],
     seed: int,
     faults: Path | None,
+    history: float | None,
+    with_dagster: bool,
 ) -> None:
     """Run the whole platform on this machine, in the foreground; at the end drain and verify."""
     if simulated + live + bool(captures) > 1:
         raise click.UsageError("--simulated, --live and --capture exclude each other.")
     if speed is not None and live:
         raise click.UsageError("--speed is for simulated markets and recorded sessions.")
+    if history is not None and (live or captures):
+        raise click.UsageError("--history is for simulated markets.")
     settings = settings_from()
     _check(settings)
     clock = None
@@ -75,6 +83,7 @@ def up(
         seconds=seconds,
         seed=seed,
         faults=faults.absolute() if faults else None,
+        history=history,
     )
     if settings.without:
         console.print(f"Defences are left out, for a rehearsal: {', '.join(sorted(settings.without))}.")
@@ -89,6 +98,7 @@ def up(
             servers=kept,
             environment=_environment(settings, database_url, redis_url, clock),
             without=settings.without,
+            dagster=dagster_environment(settings, database_url) if with_dagster else {},
         )
         with StatusScreen(console) as screen:
             outcome = run_platform(options, surroundings, screen, stop)

@@ -45,6 +45,8 @@ class Reach(msgspec.Struct, frozen=True):
     exchange: Exchange
     fetch: Fetch
     archive: TradeSource | None = None
+    waited: Callable[[], float] = lambda: 0.0
+    """Seconds that questions have waited for the exchange's limits, in all."""
 
 
 class Stopped(Exception):

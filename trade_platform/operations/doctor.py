@@ -16,8 +16,11 @@ import psycopg
 import redis
 
 from trade_platform.adapters.archive import archive_files
+from trade_platform.adapters.dagster_home import LOOPBACK, is_open
+from trade_platform.adapters.database.dagster_storage import NoDagsterStorage, check_dagster_storage
 from trade_platform.adapters.database.migrate import newest
 from trade_platform.adapters.passwords import hide_password
+from trade_platform.adapters.process import read_runs
 from trade_platform.adapters.selection_file import UnusableSelection, read_selection
 from trade_platform.adapters.sources import NotThere, Unreachable
 from trade_platform.domain.model import MICROSECONDS
@@ -154,6 +157,33 @@ def check_redis(url: str) -> Finding:
     return Finding("redis", Verdict.GOOD, seen)
 
 
+def check_dagster(url: str) -> Finding:
+    """Does Dagster's own database answer?"""
+    if not url:
+        return Finding("dagster's database", Verdict.GOOD, "`trade-platform up` makes it")
+    try:
+        tables = check_dagster_storage(url)
+    except NoDagsterStorage as error:
+        seen, _, remedy = str(error).partition(": ")
+        return Finding("dagster's database", Verdict.BAD, seen, f"{remedy[:1].upper()}{remedy[1:]}")
+    return Finding("dagster's database", Verdict.GOOD, f"answers; {tables} tables")
+
+
+def check_page(folder: Path, port: int) -> Finding:
+    """Where is the web page, or could it be?"""
+    pages = [run.urls["page"]["http"] for run in read_runs(folder) if run.alive and "page" in run.urls]
+    if pages:
+        return Finding("web page", Verdict.GOOD, pages[0])
+    if port and is_open(LOOPBACK, port):
+        return Finding(
+            "web page",
+            Verdict.WARNING,
+            f"port {port} is somebody else's: `trade-platform up` takes another and says which",
+            "Set WEB_PORT to a free port for an address that stays.",
+        )
+    return Finding("web page", Verdict.GOOD, f"port {port} is free" if port else "on any free port")
+
+
 def check_archive(location: str) -> Finding:
     """Is the archive where the setting says?"""
     if not location:
@@ -193,6 +223,8 @@ def doctor(
     instruments_file: Path,
     database_url: str,
     redis_url: str,
+    dagster_url: str,
+    web_port: int,
     archive: str,
     exchanges: Mapping[str, Exchange],
     ask: Callable[[Exchange], bytes],
@@ -203,6 +235,8 @@ def doctor(
     yield check_folder(data_folder)
     yield check_database(database_url)
     yield check_redis(redis_url)
+    yield check_dagster(dagster_url)
+    yield check_page(data_folder, web_port)
     yield check_archive(archive)
     for exchange in exchanges.values():
         yield check_exchange(exchange, ask)

@@ -12,8 +12,15 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from trade_platform.adapters.database.backfill import one_runs
 from trade_platform.adapters.database.connection import Connection
-from trade_platform.adapters.database.coverage_holes import broken_coverage, settled_sequence, time_of
+from trade_platform.adapters.database.coverage_holes import (
+    Unnamed,
+    broken_coverage,
+    settled_sequence,
+    time_of,
+    was_read_late,
+)
 from trade_platform.adapters.database.events import write_gaps
 from trade_platform.adapters.database.gap_proof import (
     Around,
@@ -33,7 +40,7 @@ from trade_platform.adapters.database.gaps import (
     split_gap,
 )
 from trade_platform.adapters.database.times import day_of
-from trade_platform.domain.coverage import Ranges
+from trade_platform.domain.coverage import Ranges, Span
 from trade_platform.domain.gaps import (
     FIRST_SECONDS,
     NOT_SERVED_AGAIN,
@@ -111,25 +118,46 @@ def settle(
 def find(
     connection: Connection, market_time: int, *, only: Filter = EVERYTHING, days: int = FIND_DAYS
 ) -> int:
-    """Add a row for each hole in coverage that no row names and that is not in flight; returns how many."""
-    count = 0
+    """Add a row for each hole in coverage that no row names and that is not in flight; returns how many.
+
+    Where a backfill ends, nothing is missing: what lies beyond it was never asked for.
+    """
+    count, after = 0, ("", "", "")
     first_day = day_of(market_time) - timedelta(days=days - 1)
-    for one in broken_coverage(connection, first_day, only.exchanges, only.symbols):
-        settled = settled_sequence(connection, one, market_time, FLIGHT_SECONDS)
-        if settled is None:
-            continue
-        holes = inner_holes(one.held, one.named, settled)
-        gaps = [
-            _numbered(
-                *(one.symbol, one.channel, span),
-                (time_of(connection, one, span[0] - 1), time_of(connection, one, span[1])),
-            )
-            for span in holes.spans[: MOST_FOUND - count]
-        ]
-        count += write_gaps(connection, one.exchange, gaps)
-        if count >= MOST_FOUND:
-            break
+    backfilling = one_runs(connection)
+    while count < MOST_FOUND and (
+        page := broken_coverage(connection, first_day, only.exchanges, only.symbols, after=after)
+    ):
+        after = page[-1].key
+        for one in page:
+            count += _note(connection, one, market_time, MOST_FOUND - count, backfilling=backfilling)
     return count
+
+
+def _note(connection: Connection, one: Unnamed, market_time: int, most: int, *, backfilling: bool) -> int:
+    settled = settled_sequence(connection, one, market_time, FLIGHT_SECONDS)
+    if settled is None:
+        return 0
+    gaps: list[Gap] = []
+    for span in inner_holes(one.held, one.named, settled):
+        if len(gaps) >= most:
+            break
+        if _is_border(connection, one, span, backfilling=backfilling):
+            continue
+        times = time_of(connection, one, span[0] - 1), time_of(connection, one, span[1])
+        gaps.append(_numbered(one.symbol, one.channel, span, times))
+    return write_gaps(connection, one.exchange, gaps)
+
+
+def _is_border(connection: Connection, one: Unnamed, hole: Span, *, backfilling: bool) -> bool:
+    """What a backfill brought lies beside it: the first trade after its last day, the last before its first.
+
+    ``backfilling``: one runs now, and its day may end anywhere yet.
+    """
+    before, behind = hole[0] - 1, hole[1]
+    return ((backfilling or before in one.firsts) and was_read_late(connection, one, before)) or (
+        (backfilling or behind in one.lasts) and was_read_late(connection, one, behind)
+    )
 
 
 def _numbered(symbol: str, channel: Channel, span: tuple[int, int], times: tuple[int, int]) -> Gap:

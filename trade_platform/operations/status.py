@@ -23,6 +23,7 @@ from trade_platform.adapters.database.overview import (
     stream_positions,
 )
 from trade_platform.adapters.loopback import LoopbackError, get_json
+from trade_platform.adapters.process import Run
 from trade_platform.domain.model import DAY, MICROSECONDS, MINUTE
 
 
@@ -83,11 +84,7 @@ def read_status(
     held = held_trades(connection)
     now = _market_time(held) if market_time is None else market_time
     return Status(
-        processes=[
-            _process_status(record.name, record.pid, record.metrics)
-            for record in running(data_folder)
-            if record.name != LEADER
-        ],
+        processes=[_process_status(record) for record in running(data_folder) if record.name != LEADER],
         streams=read_streams(connection, bus),
         instruments=[
             InstrumentStatus(trades=one, last_price=price, age_seconds=_age(one, now))
@@ -152,11 +149,13 @@ def _price(candle: bytes | None, last: bytes | None) -> str:
     return last.decode() if last else ""
 
 
-def _process_status(name: str, pid: int, metrics: str) -> ProcessStatus:
-    if not metrics:
-        return ProcessStatus(name=name, pid=pid, healthy=True, detail="")
+def _process_status(record: Run) -> ProcessStatus:
+    name, pid = record.name, record.pid
+    if not record.metrics:
+        page = record.urls.get("page", {}).get("http", "")
+        return ProcessStatus(name=name, pid=pid, healthy=True, detail=page)
     try:
-        health = get_json(f"{metrics}/healthz", timeout_seconds=1.0)
+        health = get_json(f"{record.metrics}/healthz", timeout_seconds=1.0)
     except LoopbackError as error:
         return ProcessStatus(name=name, pid=pid, healthy=False, detail=str(error))
     return ProcessStatus(

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 
+from trade_platform.adapters.database.past_proof import PastProof, prove_past
 from trade_platform.adapters.database.proof import (
     CandlePair,
     Finding,
@@ -72,6 +73,7 @@ def verify(
 ) -> Verification:
     """Compare the tables with the simulator's ledger where there is one, else with their own coverage.
 
+    What is older than a ledger (it was read from the exchange's past) is held against its coverage too.
     ``progress`` hears of each ledger and how many lines of it were read. Raises LedgerUnreadable.
     """
     files = ledgers(data_folder)
@@ -94,6 +96,7 @@ def _verify_exchange(
 ) -> tuple[list[InstrumentProof], list[Finding]]:
     exchange = path.stem
     candles: list[LedgerCandle] = []
+    firsts: dict[tuple[str, str], int] = {}
     spans: dict[str, tuple[int, int]] = {}
 
     def trades() -> Iterator[LedgerTrade]:
@@ -104,17 +107,61 @@ def _verify_exchange(
             if isinstance(line, LedgerTrade):
                 first, _ = spans.get(line.symbol, (line.event_time, 0))
                 spans[line.symbol] = (first, line.event_time)
+                key = (line.symbol, line.channel)
+                firsts[key] = min(line.sequence, firsts.get(key, line.sequence))
                 yield line
             else:
                 candles.append(line)
 
     proofs, findings = compare_trades(connection, exchange, trades())
+    past = prove_past(connection, exchange, firsts)
+    proofs = _with_past(exchange, proofs, past)
+    findings += [_of_past(exchange, one) for one in past if one.rows != one.covered]
     pairs = list(pair_candles(connection, exchange, candles, spans))
     findings += [finding for pair in pairs for finding in candle_findings(exchange, pair)]
     return [
         _with_candles(proof, [pair for pair in pairs if pair.ledger.symbol == proof.symbol])
         for proof in proofs
     ], findings
+
+
+def _with_past(exchange: str, proofs: list[TradeProof], past: list[PastProof]) -> list[TradeProof]:
+    """What is older than a ledger is no surplus: it is counted against its coverage."""
+    known = {(proof.symbol, proof.channel): proof for proof in proofs}
+    for one in past:
+        key = (one.symbol, one.channel)
+        proof = known.get(key) or _nothing_of(exchange, *key)
+        known[key] = msgspec.structs.replace(
+            proof,
+            expected=proof.expected + one.covered,
+            rows=proof.rows + one.rows,
+            missing=proof.missing + max(one.covered - one.rows, 0),
+            extra=proof.extra + max(one.rows - one.covered, 0),
+        )
+    return [known[key] for key in sorted(known)]
+
+
+def _nothing_of(exchange: str, symbol: str, channel: str) -> TradeProof:
+    return TradeProof(
+        exchange=exchange,
+        symbol=symbol,
+        channel=channel,
+        expected=0,
+        rows=0,
+        missing=0,
+        duplicated=0,
+        altered=0,
+        extra=0,
+    )
+
+
+def _of_past(exchange: str, one: PastProof) -> Finding:
+    return Finding(
+        exchange=exchange,
+        symbol=one.symbol,
+        what="missing" if one.rows < one.covered else "extra",
+        detail=f"before the ledger begins: {one.rows} rows, but coverage of {one.covered} numbers",
+    )
 
 
 def _with_candles(proof: TradeProof, pairs: list[CandlePair]) -> InstrumentProof:

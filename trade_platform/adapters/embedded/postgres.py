@@ -25,7 +25,7 @@ SOCKET: Final = ".s.PGSQL.5432"
 PARAMETERS: Final[Mapping[str, str]] = {
     "listen_addresses": "",  # the socket alone, in a folder that is its owner's alone
     "unix_socket_permissions": "0700",
-    "max_connections": "60",
+    "max_connections": "140",  # Dagster may take 60 of them
     "max_locks_per_transaction": "256",  # a query over months of daily partitions locks each
     "shared_buffers": "192MB",
     "maintenance_work_mem": "128MB",

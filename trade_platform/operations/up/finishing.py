@@ -40,6 +40,7 @@ class _Finish:
 
     def run(self) -> Outcome:
         processes = self._processes
+        processes.end_dagster()
         processes.display.say("stopping: the market first, then what carries it")
         processes.pause_market()
         self._settle()
@@ -76,9 +77,21 @@ class _Finish:
         processes = self._processes
         patience = 0.0 if Defence.REPAIR in processes.surroundings.without else REPAIR_SECONDS
         deadline = time.monotonic() + (patience if processes.simulated else 0.0)
+        if not processes.repair and time.monotonic() < deadline:
+            self._repair_once(deadline)
         while time.monotonic() < deadline and self._has_prospects(deadline):
+            processes.start_repair()
             processes.keep_alive(*processes.processors, *processes.repair)
             self._pause.wait(0.2)
+
+    def _repair_once(self, deadline: float) -> None:
+        """Dagster had gaps repaired so far; what it had not come to, or nobody noticed yet, is done now."""
+        child = self._processes.start_last_repair()
+        while child.exited() is None and time.monotonic() < deadline:
+            self._processes.keep_alive(*self._processes.processors)
+            self._pause.wait(0.05)
+        child.terminate()
+        child.wait(REPAIR_SECONDS)
 
     def _has_prospects(self, deadline: float) -> bool:
         only, after = Filter(exchanges=self._processes.options.exchanges), 0

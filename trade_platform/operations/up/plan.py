@@ -44,6 +44,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     not become live (an exchange that cannot be reached); None: until stopped."""
     seed: int = 1
     faults: Path | None = None
+    history: float | None = None
+    """Days of a past that the simulated market has; None: as the simulator has it by itself."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     servers: Sequence[KeptAlive] = ()
     """Servers of ours that are to be started again when they die."""
     without: frozenset[Defence] = frozenset()
+    dagster: Mapping[str, str] = {}
+    """What Dagster's processes are told besides; empty: it is not in this run."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +69,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     drained: bool
     """Everything that was read from the exchanges is stored."""
     clean: bool
-    """Every process ended by itself, with exit code 0."""
+    """Every process that carries data ended by itself, with exit code 0."""
 
     @property
     def good(self) -> bool:

@@ -17,6 +17,7 @@ from trade_platform.adapters.loopback import LoopbackError, get_json, post_json
 from trade_platform.adapters.process import Run
 from trade_platform.domain.defences import Defence
 from trade_platform.operations.status import read_status
+from trade_platform.operations.up.dagster import Dagster
 from trade_platform.operations.up.lane import Lane, health_of
 from trade_platform.operations.up.plan import Display, KeptAlive, Options, Surroundings, UpError
 
@@ -36,9 +37,12 @@ class Processes:
         self.processors: list[Lane] = []
         self.simulator: Child | None = None
         self.repair: list[Lane] = []
-        """One, once it is started."""
+        """One, once it is started: beside Dagster, which has gaps repaired itself, only at the end."""
+        self.dagster: Dagster | None = None
         self.clean = True
-        """Every child that was ended so far, ended by itself, with exit code 0."""
+        """Every child that carries data and was ended so far, ended by itself, with exit code 0."""
+        self._passing: list[Child] = []
+        """Those that end by themselves."""
         self._open: tuple[psycopg.Connection, redis.Redis] | None = None
         self._control: list[str] = []
         self._environment = dict(surroundings.environment)
@@ -57,10 +61,8 @@ class Processes:
         for exchange in self.options.exchanges:
             arguments = ["-m", "streamers", "--exchange", exchange]
             self.streamers.append(self._lane(f"streamer-{exchange}", arguments))
-        arguments = ["-m", "trade_platform", "gaps", "repair", "--watch"]
-        for exchange in self.options.exchanges:  # others may be no simulated ones
-            arguments += ["--exchange", exchange]
-        self.repair.append(self._lane("repair", arguments))
+        if not self.surroundings.dagster:
+            self.start_repair()
         for lane in self.lanes:
             self._await_ready(lane.child, stop)
 
@@ -74,6 +76,25 @@ class Processes:
         """The market obeys us."""
         return bool(self._control)
 
+    def start_repair(self) -> None:
+        """The lane that works on the ledger of gaps, where it does not run yet."""
+        if not self.repair:
+            self.repair.append(self._lane("repair", [*self._repair_arguments, "--watch"]))
+
+    def start_last_repair(self) -> Child:
+        """Of all that is open or was not noticed: once, and to its end."""
+        child = Child("repair-last", self._repair_arguments, self._environment, self.folder, restarts=False)
+        child.start()
+        self._passing.append(child)
+        return child
+
+    @property
+    def _repair_arguments(self) -> list[str]:
+        arguments = ["-m", "trade_platform", "gaps", "repair"]
+        for exchange in self.options.exchanges:  # others may be no simulated ones
+            arguments += ["--exchange", exchange]
+        return arguments
+
     def _start_simulator(self, stop: threading.Event) -> None:
         arguments = ["-m", "streamers.simulator", "--seed", str(self.options.seed)]
         for exchange in self.options.exchanges:
@@ -82,6 +103,8 @@ class Processes:
             arguments += ["--capture", str(capture)]
         if self.options.faults:
             arguments += ["--faults", str(self.options.faults)]
+        if self.options.history is not None:
+            arguments += ["--history", f"{self.options.history:g}"]
         self.simulator = self._child("simulator", arguments)
         record = self._await_ready(self.simulator, stop)
         for exchange, urls in record.urls.items():
@@ -121,6 +144,15 @@ class Processes:
         for one in [*self.surroundings.servers, *others]:
             if one is not None and (sentence := one.keep_alive()):
                 self.display.say(sentence)
+
+    def look_after_dagster(self) -> None:
+        """Where it is in this run: begun once all else works, kept alive, never waited for."""
+        if not self.surroundings.dagster:
+            return
+        if self.dagster is None:
+            told = {**self._environment, **self.surroundings.dagster}
+            self.dagster = Dagster(told, self.folder, self.display)
+        self.dagster.look()
 
     def streamers_say(self) -> list[Mapping[str, object]]:
         """Their health, one after the other."""
@@ -169,6 +201,12 @@ class Processes:
 
     # --- ending ---
 
+    def end_dagster(self) -> None:
+        """Before all others: what it has under way asks them."""
+        if self.dagster is not None:
+            self.dagster.end()
+            self.dagster = None
+
     def end(self, children: Sequence[Child]) -> None:
         """Ask all of them to stop, and note who does not do so well."""
         begun = {child.name for child in children if child.ready()}
@@ -186,7 +224,8 @@ class Processes:
     def stop_everything(self) -> None:
         """Whatever happened: leave no process and no connection behind."""
         self.disconnect()
-        children = children_of([*self.streamers, *self.repair, *self.processors])
+        self.end_dagster()
+        children = [*self._passing, *children_of([*self.streamers, *self.repair, *self.processors])]
         if self.simulator is not None:
             children.append(self.simulator)
         for child in children:

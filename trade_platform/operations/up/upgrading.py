@@ -17,6 +17,8 @@ class Upgrading:
         self._desk = UpgradeDesk(processes.folder)
         self._desk.clear()  # of an earlier run that was cut off
         self._upgrade: Upgrade | None = None
+        self._whole = False
+        """It is of every lane."""
 
     def step(self) -> bool:
         """Go on with the upgrade, or look for a request; True while there is one."""
@@ -47,6 +49,7 @@ class Upgrading:
             return
         lanes = [lane for lane in known.values() if not request.lanes or lane.name in request.lanes]
         self._processes.display.say("an upgrade begins")
+        self._whole = not request.lanes
         self._upgrade = Upgrade(request.identity, lanes, request.deadline_seconds)
         self._desk.tell(self._upgrade.progress)
 
@@ -65,5 +68,7 @@ class Upgrading:
         if progress.verdict:
             self._processes.display.say(progress.verdict)
             self._upgrade = None
+            if progress.good and self._whole and self._processes.dagster is not None:
+                self._processes.dagster.restart()  # nothing passes through it: no second slot is needed
             self._desk.clear()  # first: who reads the verdict may ask again
         self._desk.tell(progress)

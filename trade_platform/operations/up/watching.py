@@ -31,6 +31,8 @@ def watch(processes: Processes, stop: threading.Event) -> None:
                 return
             if end is None and (_all_live(processes) or time.monotonic() > live_by):
                 end = time.monotonic() + (options.seconds or float("inf"))
+            if end is not None:  # it takes most of a machine while it starts
+                processes.look_after_dagster()
             if end is not None and time.monotonic() >= end:
                 return
     finally:

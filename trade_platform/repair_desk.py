@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import psycopg
 
@@ -18,6 +19,7 @@ from trade_platform.adapters.database.revision import check_revision
 from trade_platform.adapters.embedded import url_of
 from trade_platform.adapters.process import CannotStart
 from trade_platform.adapters.redis_reader import WrongRedisUrl, connect_redis
+from trade_platform.adapters.rest import RestClient
 from trade_platform.adapters.selection_file import UnusableSelection, read_selection
 from trade_platform.adapters.sources import TradeSource
 from trade_platform.domain.model import Channel
@@ -60,10 +62,15 @@ async def desk_from(settings: Settings, connection: Connection, stop: asyncio.Ev
         reaches = {}
         for key, exchange in EXCHANGES.items():
             client = await stack.enter_async_context(rest_client(exchange, settings))
-            reaches[key] = Reach(exchange, client.fetch, _archive(exchange, settings.archive, clock))
+            archive = _archive(exchange, settings.archive, clock)
+            reaches[key] = Reach(exchange, client.fetch, archive, partial(_waited, client))
         desk = Desk(connection, bus, reaches, clock, stop=stop)
         desk.recorded = Recorded(settings, connection)
         yield desk
+
+
+def _waited(client: RestClient) -> float:
+    return client.budget.waited_seconds
 
 
 def _archive(exchange: Exchange, location: str, clock: Clock) -> TradeSource | None:
