@@ -17,7 +17,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED) ## the whole platform against simulated exchanges, on this machine (ARGS="--seconds 40")
-	@$(BIN)/trade-platform up --simulated $(ARGS)
+	@$(BIN)/trade-platform up --simulated --faults config/demo-faults.toml $(ARGS)
 
 up: $(INSTALLED) ## the same against the real exchanges' public data (ARGS="--exchange deribit")
 	@$(BIN)/trade-platform up --live $(ARGS)

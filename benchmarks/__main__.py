@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from benchmarks import latency, processing, streaming
+from benchmarks import candles, latency, orchestration, processing, streaming
 from benchmarks.figures import Findings, complaints
 from benchmarks.procfs import usable_cores
 from benchmarks.stage import RunFailed, Stage, open_stage
@@ -29,10 +29,13 @@ Part = Callable[[Stage], Findings]
 def parts(*, quick: bool) -> dict[str, Part]:
     """What is measured, in order."""
     frames, bursts, seconds, trades = (50_000, 1, 4, 150_000) if quick else (200_000, 3, 15, 600_000)
+    of_a_day = 600_000 if quick else 3_000_000
     return {
         "streaming": lambda stage: streaming.measure(stage, frames=frames, bursts=bursts),
         "latency": lambda stage: latency.measure(stage, seconds=seconds),
         "processing": lambda stage: processing.measure(stage, trades=trades),
+        "candles": lambda stage: candles.measure(stage, trades=of_a_day),
+        **({} if quick else {"orchestration": orchestration.measure}),
     }
 
 
@@ -76,10 +79,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short; judges ratios alone")
     parser.add_argument(
-        "--part", action="append", choices=parts(quick=True), help="only this; may be repeated"
+        "--part", action="append", choices=parts(quick=False), help="only this; may be repeated"
     )
     parser.add_argument("--markdown", action="store_true", help="print the table for docs/performance.md")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if left_out := set(arguments.part or ()) - set(parts(quick=arguments.quick)):
+        parser.error(f"--quick leaves {min(left_out)} out")
+    return arguments
 
 
 def _leave(number: int, _: object) -> NoReturn:

@@ -101,7 +101,7 @@ class Crew:
     def _start_platform(self, stack: ExitStack) -> subprocess.Popen[bytes]:
         with (self._root / "up.log").open("wb") as log:
             up = subprocess.Popen(
-                [PROGRAM, "up", "--live"],
+                [PROGRAM, "up", "--live", "--no-dagster"],
                 env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -202,6 +202,7 @@ class Platform(Observed):
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [PROGRAM, "up", "--simulated", "--speed", str(self.speed), "--seed", str(self._seed)]
+        command.append("--no-dagster")
         with (self._root / "up.log").open("ab") as log:
             return subprocess.Popen(
                 command, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,

@@ -35,6 +35,11 @@ def memory_of(pid: int) -> Memory:
     return Memory(*(int(sizes[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")))
 
 
+def private_memory_of_children(pid: int) -> float:
+    """Megabytes that the processes which this one started hold for themselves, shared memory not counted."""
+    return sum(map(_private_memory, _children(pid)))
+
+
 class Cores(msgspec.Struct, frozen=True):
     """One core for the process that is measured, the others for all else."""
 
@@ -75,6 +80,15 @@ def processor_name() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return "unknown processor"
+
+
+def _private_memory(pid: int) -> float:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it has just ended
+        return 0.0
+    _, _, rest = text.partition("\nRssAnon:")
+    return int(rest.split()[0]) / 1024 if rest else 0.0
 
 
 def _stat(pid: int) -> list[str]:

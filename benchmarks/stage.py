@@ -111,6 +111,11 @@ class Part:
             "LOG_LEVEL": "warning",
         }
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of it is told."""
+        return dict(self._environment)
+
     def exchange(self) -> Exchange:
         """Start the loopback exchange."""
         child = self._start("exchange", ["-m", "benchmarks.exchange"])

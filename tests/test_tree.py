@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import tomllib
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+@cache
 def reached(repository: Path, folder: Path) -> set[str]:
     """What the tests of a folder import, and what that imports in turn inside the folder that they mirror."""
     siblings = {

@@ -22,6 +22,11 @@ T = TypeVar("T")
 PROGRAM = str(Path(sys.executable).with_name("trade-platform"))
 
 
+def plain(verb: str, *arguments: str) -> list[str]:
+    """``up`` without Dagster, unless a test asks for it: a later --dagster has the last word."""
+    return [verb, *(["--no-dagster"] if verb == "up" else []), *arguments]
+
+
 class Platform:
     """One ``trade-platform up`` in a data folder of its own."""
 
@@ -38,7 +43,7 @@ class Platform:
     def run(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a verb to its end."""
         return subprocess.run(
-            [PROGRAM, *arguments],
+            [PROGRAM, *plain(*arguments)],
             env=self.environment,
             cwd=self._repository,
             capture_output=True,
@@ -50,7 +55,7 @@ class Platform:
     def start(self, *arguments: str) -> None:
         """Start ``up`` in the background."""
         self._process = subprocess.Popen(
-            [PROGRAM, "up", *arguments],
+            [PROGRAM, *plain("up", *arguments)],
             env=self.environment,
             cwd=self._repository,
             stdout=subprocess.PIPE,
