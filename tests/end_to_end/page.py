@@ -19,7 +19,7 @@ NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_SECONDS: Final = 180.0
 """It only ends a broken run: what is waited for is on the screen, not on the clock."""
 SIZE: Final = (1800, 1100)
-WHOLE: Final = 0.3
+WHOLE: Final = 0.4
 """Scale at which a screen of twice the size holds the graph."""
 
 
