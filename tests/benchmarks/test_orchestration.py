@@ -48,11 +48,16 @@ def test_cpu_of_a_process_counts_what_its_children_took_while_they_run_and_when_
 
 def test_a_run_costs_what_it_takes_beyond_rest_and_gaps_are_judged_by_their_middle() -> None:
     idle = Idle(60.0, 6.0, 1.2, 24, [5.0, 7.0, 9.0])
-    runs = [TrivialRun(2.0, 3.0), TrivialRun(4.0, 5.0), TrivialRun(3.0, 9.0)]
-    figures = {figure.work: figure for figure in _figures(idle, runs, 3.5, [12.0, 14.0, 95.0])}
+    runs = [
+        TrivialRun(2.0, 3.0, 3.5, 5.0),
+        TrivialRun(4.0, 5.0, 4.0, 5.0),
+        TrivialRun(3.0, 9.0, 30.0, 10.0),  # crossed by another run
+    ]
+    figures = {figure.work: figure for figure in _figures(idle, runs, [12.0, 14.0, 95.0])}
     values = {work: figure.value for work, figure in figures.items()}
     assert values["Dagster: a run that does next to nothing, until its first line"] == 3.0
     assert values["the same, until it has succeeded"] == 5.0
+    assert values["the same: CPU"] == pytest.approx(3.5)
     assert values["Dagster: ticks at rest"] == 24
     assert values["the same: CPU in the code server"] == pytest.approx(50.0)
     assert values["Dagster at rest: CPU"] == pytest.approx(10.0)

@@ -76,11 +76,10 @@ class Dagster:
             said = json.load(answer)["data"]["launchRun"]
         return str(said["run"]["id"])
 
-    def worker(self) -> int | None:
-        """Pid of the process that does a run."""
+    def workers(self) -> list[int]:
+        """Pids of the processes that do runs: a schedule may have begun another one."""
         code = self.platform.running(CODE)
-        workers = [pid for pid in children_of(code.pid) if b"spawn_main" in command_of(pid)] if code else []
-        return workers[0] if workers else None
+        return [pid for pid in children_of(code.pid) if b"spawn_main" in command_of(pid)] if code else []
 
 
 def children_of(parent: int) -> list[int]:
@@ -155,15 +154,16 @@ where key = 'dagster/parent_run_id' and value = %s and status = 'STARTED'
 """
 
 
-def kill_in_mid_run(dagster: Dagster, victim: Callable[[], int | None]) -> None:
+def kill_in_mid_run(dagster: Dagster, victims: Callable[[], list[int]]) -> None:
     """A run stands in the middle of its work; whoever does it dies; the run is failed, repeated and done."""
     with psycopg.connect(dagster.database_url) as holder:
         holder.execute("lock table backfill_tags in access exclusive mode")
         run_id = dagster.launch()
         dagster.until_rows(WAITS, what="the run is held up")
-        pid = victim()
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        pids = victims()
+        assert pids
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
         dagster.until_rows(STATE, run_id, "FAILURE", what="the run is marked as failed")
         ((again,),) = dagster.until_rows(AGAIN, run_id, what="the run is repeated")
     dagster.until_rows(STATE, again, "SUCCESS", what="the repeated run is done")
@@ -177,8 +177,8 @@ def test_killed_in_every_place_it_comes_back_and_the_run_is_repeated(dagster: Da
     daemon = dagster.await_up(DAEMON)
     dagster.await_up(WEB)
     dagster.until_rows("select 1 from job_ticks limit 1", what="sensors and schedules tick")
-    kill_in_mid_run(dagster, dagster.worker)
-    kill_in_mid_run(dagster, lambda: code)
+    kill_in_mid_run(dagster, dagster.workers)
+    kill_in_mid_run(dagster, lambda: [code])
     dagster.await_up(CODE, other_than=code)
     os.kill(daemon, signal.SIGKILL)
     dagster.await_up(DAEMON, other_than=daemon)

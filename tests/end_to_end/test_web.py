@@ -308,6 +308,7 @@ def test_after_all_that_no_tick_has_failed_and_no_check_is_red(shown: Shown, pag
     assert {run.run_id for run in shown.web.runs(statuses=["FAILURE"])} == shown.meant
     page.open("/automation")
     page.sees("open_gaps")
+    page.sees(re.compile("Every 5 minutes"))
     page.keep("automation")
     page.open("/runs")
     page.sees("repair_gaps")
