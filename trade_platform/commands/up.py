@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -12,6 +14,7 @@ import msgspec
 
 from trade_platform.adapters.children import LEADER
 from trade_platform.adapters.database import migrate
+from trade_platform.adapters.database.times import day_of
 from trade_platform.adapters.ledger import latest_market_time
 from trade_platform.adapters.process import RunFile
 from trade_platform.adapters.selection_file import read_selection
@@ -96,7 +99,7 @@ def up(
             redis_url=redis_url,
             clock=clock,
             servers=kept,
-            environment=_environment(settings, database_url, redis_url, clock),
+            environment=_environment(settings, database_url, redis_url, clock, history or 0.0),
             without=settings.without,
             dagster=dagster_environment(settings, database_url) if with_dagster else {},
         )
@@ -138,10 +141,17 @@ def _simulated(settings: Settings, speed: float) -> MarketClock:
 
 
 def _environment(
-    settings: Settings, database_url: str, redis_url: str, clock: MarketClock | None
+    settings: Settings, database_url: str, redis_url: str, clock: MarketClock | None, history: float
 ) -> Mapping[str, str]:
-    """What every child process is told; anything else it has from our own environment."""
+    """What every child process is told; anything else it has from our own environment.
+
+    A market of our own has no days before its past: Dagster would show them as missing.
+    """
+    first_day = settings.first_day
+    if clock is not None and first_day == Settings().first_day:
+        first_day = day_of(clock.origin) - timedelta(days=math.ceil(history))
     return {
+        "FIRST_DAY": first_day.isoformat(),
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "DATA_FOLDER": str(settings.data_folder.absolute()),

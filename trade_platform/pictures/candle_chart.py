@@ -188,6 +188,10 @@ def _candles(
     boxes(axes, bodies, face=PAPER if hollow else colour, edge=colour, linewidth=thin, label=name)
 
 
+ROOMY: Final = 9
+"""Signs of a price that fit beside the picture in the usual size."""
+
+
 def _last(axes: Axes, candle: Candlestick, words: str) -> None:
     """The newest close, on the scale of prices."""
     close = _float(candle.close)
@@ -200,7 +204,7 @@ def _last(axes: Axes, candle: Candlestick, words: str) -> None:
         xytext=(4, 0),
         textcoords="offset points",
         va="center",
-        size=8.5,
+        size=8.5 if len(words) < ROOMY else 7.2,
         color=PAPER,
         weight="bold",
         bbox={"boxstyle": "square,pad=0.25", "facecolor": colour, "edgecolor": "none"},

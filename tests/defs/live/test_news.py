@@ -13,8 +13,9 @@ from tests.processors.feeding import EXCHANGE, NOON
 from trade_platform.adapters.database.freshness import Heard, Letters, OpenGaps, RecordedTrades
 from trade_platform.adapters.stream_health import StreamHealth
 from trade_platform.defs.live import reports
-from trade_platform.defs.live.assets import HEARTBEAT_SECONDS, connection_key, stream_key, table_key
+from trade_platform.defs.live.assets import HEARTBEAT_SECONDS, STATE, connection_key, stream_key, table_key
 from trade_platform.defs.live.news import Event, Memory, news
+from trade_platform.defs.live.reports import RESTING
 from trade_platform.domain.delivery import Delivery
 from trade_platform.domain.model import MICROSECONDS, MINUTE, ExchangeStatus
 from trade_platform.operations.health import ExchangeHealth, Health
@@ -102,9 +103,19 @@ def test_at_first_everything_is_told() -> None:
         "postgres/coverage": "AssetMaterialization",
         "postgres/candle": "AssetMaterialization",
         "postgres/number": "AssetMaterialization",
-        "postgres/gap": "AssetObservation",
-        "postgres/dead_letter": "AssetObservation",
+        "postgres/gap": "AssetMaterialization",
+        "postgres/dead_letter": "AssetMaterialization",
+        **{f"postgres/{name}": "AssetMaterialization" for name in RESTING},
     }
+
+
+def test_what_rests_is_green_only_while_all_that_came_is_stored() -> None:
+    events, _ = news(health(lag=60.0), Memory(), NOW)
+    resting = [of(events, table_key(name)) for name in (*RESTING, "gap", "dead_letter")]
+    assert {type(first) for first, *_ in resting} == {dg.AssetObservation}
+    state = StreamHealth(stream="state", length=0, lag_seconds=0.0, age_seconds=None, arrivals=(0.0, 0.0))
+    told, _ = news(health(streams=[state]), Memory(), NOW)
+    assert isinstance(of(told, STATE)[0], dg.AssetMaterialization)
 
 
 def test_the_same_state_is_told_once_and_again_after_ten_minutes() -> None:
@@ -145,10 +156,9 @@ def test_a_check_is_repeated_with_its_asset_s_heartbeat_and_after_it() -> None:
     """Dagster shows no check that is older than its asset's newest materialisation."""
     _, memory = news(health(), Memory(), NOW)
     events, _ = news(health(), memory, NOW + HEARTBEAT_SECONDS)
-    for key in (CONNECTION, STREAM, TRADE):
+    for key in (CONNECTION, STREAM, TRADE, GAP):
         kinds = [type(one).__name__ for one in of(events, key)]
         assert kinds == ["AssetMaterialization", "AssetCheckEvaluation"]
-    assert [type(one).__name__ for one in of(events, GAP)] == ["AssetObservation"]
 
 
 @pytest.mark.parametrize(("lag", "passed"), [(9.9, True), (10.1, False)])

@@ -24,6 +24,8 @@ MOST_ROWS: Final = 20
 """Of a table in metadata."""
 OLD_GAP_SECONDS: Final = 120.0
 """A gap that is open for longer is no repair under way."""
+RESTING: Final = ("instrument", "instrument_state", "exchange_state", "liquidation")
+"""Tables that may rest for days: they are as they should be while all that came is stored."""
 FLOW_SECONDS: Final = 300.0
 """Market seconds within which a table that never rests gets a row."""
 
@@ -139,7 +141,8 @@ def _stream(one: StreamHealth, health: Health) -> Report:
         metadata["newest entry age (s)"] = round(one.age_seconds, 3)
     delivering = {stream_key(f"market:{e.exchange}"): e.delivery for e in health.exchanges}
     key = stream_key(one.stream)
-    flows = delivering.get(key) is Delivery.DELIVERING
+    rests = key == STATE and one.lag_seconds <= LAG_SECONDS  # nothing comes where nothing changes
+    flows = rests or delivering.get(key) is Delivery.DELIVERING
     return Report(key, flows, "late" if one.lag_seconds > LAG_SECONDS else "level", metadata)
 
 
@@ -158,9 +161,12 @@ def _tables(health: Health) -> Iterator[Report]:
             for one in heard
         }
         yield _table("number", _newest(health, (one.until for one in heard)), channels)
-    yield Report(table_key("gap"), flows=False, state=str(bool(health.gaps)), metadata=_gap_numbers(health))
+    level = bool(health.streams) and all(one.lag_seconds <= LAG_SECONDS for one in health.streams)
+    yield Report(table_key("gap"), level, str(bool(health.gaps)), _gap_numbers(health))
     letters = sum(one.count for one in health.letters)
-    yield Report(table_key("dead_letter"), flows=False, state=str(letters), metadata={"letters": letters})
+    yield Report(table_key("dead_letter"), level, str(letters.bit_length()), {"letters": letters})
+    for name in RESTING:
+        yield Report(table_key(name), level, "level" if level else "late", {})
 
 
 def _table(name: str, age: float | None, metadata: Mapping[str, Value]) -> Report:

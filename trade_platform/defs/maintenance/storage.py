@@ -38,5 +38,6 @@ upkeep_daily = dg.ScheduleDefinition(
     name="upkeep_daily",
     job=upkeep,
     cron_schedule="17 4 * * *",
+    description="Once a night: what Dagster would keep for ever is deleted.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
