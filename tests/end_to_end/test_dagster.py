@@ -125,7 +125,7 @@ def test_an_open_gap_is_repaired_by_the_sensor_and_the_end_is_clean(dagster: Dag
     platform = dagster.platform
     faults = tmp_path / "faults.toml"
     faults.write_text(SKIPPING)
-    platform.start("--dagster", "--simulated", "--speed", "10", "--faults", str(faults))
+    platform.start("--dagster", "--simulated", "--exchange", "binance_spot", "--faults", str(faults))
     for name in (CODE, DAEMON, WEB):
         dagster.await_up(name)
     assert platform.running("repair") is None
@@ -172,7 +172,7 @@ def kill_in_mid_run(dagster: Dagster, victims: Callable[[], list[int]]) -> None:
 def test_killed_in_every_place_it_comes_back_and_the_run_is_repeated(dagster: Dagster) -> None:
     """A run that is held up in the middle; its worker is killed, then the server, then the daemon."""
     platform = dagster.platform
-    platform.start("--dagster", "--simulated", "--speed", "10")
+    platform.start("--dagster", "--simulated", "--exchange", "binance_spot")
     code = dagster.await_up(CODE)
     daemon = dagster.await_up(DAEMON)
     dagster.await_up(WEB)
