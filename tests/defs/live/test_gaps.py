@@ -15,8 +15,9 @@ from tests.operations.spot import Market, Producer, noted, numbers_of, processin
 from tests.operations.test_due_repairs import age, note
 from trade_platform.adapters.database.connection import Connection
 from trade_platform.adapters.database.gaps import open_gaps
-from trade_platform.defs.live.gaps import ACTIVE, BUSY, JOB, gap_repair, repair_gaps, sweep_gaps
+from trade_platform.defs.live.gaps import BUSY, JOB, gap_repair, repair_gaps, sweep_gaps
 from trade_platform.defs.live.gaps import open_gaps as sensor
+from trade_platform.defs.runs import ACTIVE
 from trade_platform.defs.stores import Stores
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 import msgspec
 
 from trade_platform.defs.live.assets import GROUP, OWNERS, table_key
+from trade_platform.defs.runs import is_active
 from trade_platform.defs.stores import Stores, unreachable
 from trade_platform.domain.defences import Defence
 from trade_platform.operations.due_repairs import Done, due_for_repair, repair_due
@@ -14,8 +15,6 @@ from trade_platform.operations.due_repairs import Done, due_for_repair, repair_d
 LOOK_SECONDS: Final = 5
 ASSET: Final = dg.AssetKey("gap_repair")
 JOB: Final = "repair_gaps"
-ENDED: Final = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
-ACTIVE: Final = [status for status in dg.DagsterRunStatus if status not in ENDED]
 BUSY: Final = "A repair is queued or running."
 
 
@@ -66,7 +65,7 @@ def open_gaps(context: dg.SensorEvaluationContext, stores: Stores) -> dg.RunRequ
         return dg.SkipReason("No gap is due.")
     if Defence.REPAIR in stores.settings().without:
         return dg.SkipReason("The repair is left out, for a rehearsal.")
-    if is_active(context.instance):
+    if is_active(context.instance, JOB):
         return dg.SkipReason(BUSY)
     tags = {"gaps": str(due.gaps), "exchanges": " ".join(due.exchanges)}
     return dg.RunRequest(run_key=f"gaps:{due.key}", tags=tags)
@@ -81,10 +80,4 @@ def open_gaps(context: dg.SensorEvaluationContext, stores: Stores) -> dg.RunRequ
 )
 def sweep_gaps(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Nothing while a repair is queued or running."""
-    return dg.SkipReason(BUSY) if is_active(context.instance) else dg.RunRequest(tags={"sweep": "true"})
-
-
-def is_active(instance: dg.DagsterInstance, job: str = JOB) -> bool:
-    """A run of the job has not ended."""
-    runs = instance.get_run_ids(filters=dg.RunsFilter(job_name=job, statuses=ACTIVE), limit=1)
-    return bool(runs)
+    return dg.SkipReason(BUSY) if is_active(context.instance, JOB) else dg.RunRequest(tags={"sweep": "true"})

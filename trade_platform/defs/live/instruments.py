@@ -6,8 +6,8 @@ from typing import Final
 import dagster as dg
 
 from trade_platform.defs.live.assets import GROUP, OWNERS, table_key
-from trade_platform.defs.live.gaps import is_active
 from trade_platform.defs.partitions import INSTRUMENTS
+from trade_platform.defs.runs import is_active
 from trade_platform.defs.stores import Stores, unreachable
 from trade_platform.operations.catalogue import Counted, count_instruments
 from trade_platform.operations.partitions import recorded_partitions

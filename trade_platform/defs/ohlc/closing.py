@@ -16,19 +16,13 @@ from trade_platform.defs.ohlc.checks import CHECKS, evaluations, say
 from trade_platform.defs.ohlc.control import control_metadata
 from trade_platform.defs.ohlc.days import OWNERS, PartitionDay, key_of
 from trade_platform.defs.partitions import DAYS, INSTRUMENTS
+from trade_platform.defs.runs import is_active
 from trade_platform.defs.stores import Stores, unreachable
 from trade_platform.operations.closing import ClosedDay, DueDay, close_day, due_days, partitions_of
 
 RETRY_SECONDS: Final = 900.0
 """Between two runs that were asked for the same days: the first has failed, or an exchange is away."""
 TICK_SECONDS: Final = 60
-MOST_RUNNING: Final = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-)
 
 
 @dg.op
@@ -79,7 +73,7 @@ def day_closed(context: dg.SensorEvaluationContext, stores: Stores) -> dg.Sensor
         return dg.SkipReason(missing[0])
     if not due:
         return dg.SkipReason("Every day that is over and wholly held is closed.")
-    if _is_running(context.instance):
+    if is_active(context.instance, close_days.name):
         return dg.SkipReason("A run that closes days is on its way.")
     before = msgspec.json.decode(context.cursor, type=Cursor) if context.cursor else Cursor()
     now, digest = time.time(), _digest(due)
@@ -126,11 +120,6 @@ def _partitions(closed: Sequence[ClosedDay]) -> list[tuple[PartitionDay, list[Cl
         (PartitionDay(key, tuple(one.due.instrument for one in parts), parts[0].due.day), parts)
         for key, parts in found.items()
     ]
-
-
-def _is_running(instance: dg.DagsterInstance) -> bool:
-    statuses = dg.RunsFilter(job_name=close_days.name, statuses=list(MOST_RUNNING))
-    return bool(instance.get_run_records(statuses, limit=1))
 
 
 def _digest(due: Sequence[DueDay]) -> str:
