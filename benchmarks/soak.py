@@ -43,8 +43,8 @@ from trade_platform.adapters.loopback import LoopbackError
 RATE: Final = 13.0
 """Times the simulator's usual rate: about 2,000 messages/s with the selection of config/instruments.toml."""
 SAMPLE_SECONDS: Final = 5.0
-WARM_UP_SHARE: Final = 0.2
-WARM_UP_SECONDS: Final = (60.0, 300.0)
+WARM_UP_SHARE: Final = 0.25
+WARM_UP_SECONDS: Final = (60.0, 600.0)
 """At least, at most."""
 COLUMNS: Final = (
     "process",
@@ -138,7 +138,7 @@ def watch(crew: Crew, minutes: float) -> tuple[list[Line], float]:
 
 
 def warm_up_of(seconds: float) -> float:
-    """A fifth of the run, within bounds."""
+    """A quarter of the run, within bounds."""
     least, most = WARM_UP_SECONDS
     return min(max(seconds * WARM_UP_SHARE, least), most)
 

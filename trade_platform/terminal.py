@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Self
 
 from rich.box import SIMPLE
+from rich.cells import cached_cell_len
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -61,6 +62,7 @@ class StatusScreen:
         elif now - self._printed >= PLAIN_SECONDS:
             self._printed = now
             self._console.print(picture)
+        cached_cell_len.cache_clear()  # the widths of texts that never come again: a megabyte of them
 
     def _rates(self, status: Status, now: float) -> dict[tuple[str, str, str], float]:
         """Trades stored per second since the last look."""

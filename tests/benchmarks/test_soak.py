@@ -99,7 +99,7 @@ def test_the_fullest_structures_are_shown() -> None:
 
 
 def test_warm_up_is_a_share_of_the_run_within_bounds_and_left_out() -> None:
-    assert [warm_up_of(minutes * 60) for minutes in (1, 10, 60)] == [60.0, 120.0, 300.0]
+    assert [warm_up_of(minutes * 60) for minutes in (1, 10, 60)] == [60.0, 150.0, 600.0]
     assert [sample.seconds for sample in after_warm_up(samples(0, count=4), 7.0)] == [10.0, 15.0]
 
 
