@@ -42,7 +42,7 @@ bench: $(INSTALLED) ## speed, latency and memory as a table (QUICK=1: ratios alo
 faults: $(INSTALLED) ## each fault, with and without its defence; what was lost (ARGS="--only redis_kill")
 	@$(BIN)/python -m benchmarks.faults $(ARGS)
 
-soak: $(INSTALLED) ## memory of every process under a fixed load; 30 minutes are judged (MINUTES=30)
+soak: $(INSTALLED) ## memory of every process under a fixed load; judged from 30 minutes on (MINUTES=40)
 	@$(BIN)/python -m benchmarks.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 clean: ## remove the environment and all caches; DATA=1 removes the recorded data (.data), too
