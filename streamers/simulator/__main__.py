@@ -100,6 +100,9 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="TRADES",
         help=f"trades in an average day of a busy instrument's past (default: {DEFAULT_RATE})",
     )
+    parser.add_argument(
+        "--accounts", type=Path, metavar="FILE", help="accounts that trade on the simulated exchanges (JSON)"
+    )
     return parser.parse_args(given)  # fmt: skip
 
 
@@ -151,6 +154,7 @@ async def _serve(options: argparse.Namespace, settings: Settings) -> None:
         reach_hours=options.reach,
         history_days=options.history,
         history_rate=options.history_rate,
+        accounts=options.accounts,
     )
     name = settings.process_name or PROCESS_NAME
     earlier = read_ports(settings.data_folder)

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from streamers.simulator.accounts.accounts_file import UnusableAccounts, read_accounts
+from streamers.simulator.accounts.desk import Desk
+from streamers.simulator.accounts.halves import open_desk
 from streamers.simulator.binance_trades import DEFAULT_REACH_HOURS
 from streamers.simulator.capture import Session, exchange_of, read_session
 from streamers.simulator.deribit_floor import DeribitFloor
@@ -52,6 +55,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How long a past the market has; 0: as long as it had in its earlier life."""
     history_rate: int = 0
     """Trades in an average day of it; 0: as many as in its earlier life, or the usual number."""
+    accounts: Path | None = None
+    """The file that describes the accounts; None: nobody has any."""
 
     def chosen(self) -> tuple[str, ...]:
         """The exchanges to run: those named, else those of the captures, else all."""
@@ -135,7 +140,13 @@ def assemble(plan: Plan, key: str, data_folder: Path, clock: Clock) -> Remembere
         ledger.flush()
         remembered = Remembered(
             SimulatedExchange(
-                source, hub, ledger, faults=faults, scale=plan.scale, reach_hours=plan.reach_hours
+                source,
+                hub,
+                ledger,
+                faults=faults,
+                scale=plan.scale,
+                reach_hours=plan.reach_hours,
+                desk=_desk(plan, source, data_folder / "accounts"),
             ),
             state_path,
         )
@@ -196,6 +207,21 @@ def _market(plan: Plan, key: str, hub: Hub, ledger: Ledger, earlier: EarlierLife
     except (ClockBehind, NoSuchPast) as error:
         raise CannotStart(str(error)) from error
     return floor
+
+
+def _desk(plan: Plan, source: Source, folder: Path) -> Desk | None:
+    if plan.accounts is None:
+        return None
+    if not isinstance(source, Floor):
+        raise CannotStart("A recorded session has no accounts: leave --accounts out, or --capture.")
+    try:
+        return open_desk(source, read_accounts(plan.accounts), folder)
+    except UnusableAccounts as error:
+        raise CannotStart(str(error)) from error
+    except msgspec.DecodeError as error:
+        raise CannotStart(
+            f"A book of {source.exchange} in {folder} was altered ({error}): move the data folder away."
+        ) from error
 
 
 def _replay(key: str, sessions: list[Session], hub: Hub, ledger: Ledger, clock: Clock) -> Replay:

@@ -67,7 +67,9 @@ def path_of(url: str, exchange: str) -> Path | None:
 def delivers(stream: str, route: str, exchange: str) -> bool:
     """Whether this route can ever carry a stream: a wrong one is acknowledged and stays silent."""
     if exchange == BINANCE_SPOT:
-        return True
+        return not stream.endswith("@account")  # those are heard by the WebSocket API alone
+    if "@" not in stream and not stream.startswith("!"):
+        return False  # a listenKey, say
     kind = stream.rpartition("!")[2] if stream.startswith("!") else stream.partition("@")[2]
     public = kind.startswith(PUBLIC_KINDS)
     return public if route in ("", "public") else route == "market" and not public

@@ -43,18 +43,7 @@ class BinanceRest:
         if method != "GET":
             return Answer(405, _error(-1020, f"Request method '{method}' is not supported."))
         weight, handler = route
-        try:
-            verdict = self.window.spend(weight(query), now)
-        except Refused as refused:
-            return Answer(refused.status, _error(refused.code, str(refused)))
-        headers = {"X-MBX-USED-WEIGHT-1M": str(verdict.used), "X-MBX-USED-WEIGHT": str(verdict.used)}
-        if verdict.status != 200:
-            headers["Retry-After"] = str(verdict.retry_after)
-            return Answer(verdict.status, _error(-1003, self._too_much(verdict)), headers)
-        try:
-            return Answer(200, handler(query), headers)
-        except Refused as refused:
-            return Answer(refused.status, _error(refused.code, str(refused)), headers)
+        return weighed(self.window, lambda: weight(query), lambda: handler(query), self.source.shown, now)
 
     def _routes(self) -> dict[str, Route]:
         spot = self.spot
@@ -87,13 +76,6 @@ class BinanceRest:
             }
         return routes
 
-    def _too_much(self, verdict: Verdict) -> str:
-        if verdict.status == 429:
-            limit = f"current limit is {self.window.limit} request weight per 1 MINUTE."
-            return f"Too much request weight used; {limit}"
-        until = self.source.shown // 1000 + verdict.retry_after * 1000
-        return f"Way too much request weight used; IP banned until {until}."
-
     def _system_status(self, _query: Query) -> str:
         down = self.maintenance
         return f'{{"status":{int(down)},"msg":"{"system_maintenance" if down else "normal"}"}}'
@@ -112,6 +94,33 @@ class BinanceRest:
             return 2
         limit = limit_of(query, 500, 1500)
         return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
+
+
+def weighed(
+    window: WeightWindow, weight: Callable[[], int], handler: Callable[[], str], shown: int, now: float
+) -> Answer:
+    """Answer, if the weight of this minute allows it; ``shown`` is its time in microseconds UTC."""
+    try:
+        verdict = window.spend(weight(), now)
+    except Refused as refused:
+        return Answer(refused.status, _error(refused.code, str(refused)))
+    headers = {"X-MBX-USED-WEIGHT-1M": str(verdict.used), "X-MBX-USED-WEIGHT": str(verdict.used)}
+    if verdict.status != 200:
+        headers["Retry-After"] = str(verdict.retry_after)
+        return Answer(verdict.status, _error(-1003, too_much(window, verdict, shown)), headers)
+    try:
+        return Answer(200, handler(), headers)
+    except Refused as refused:
+        return Answer(refused.status, _error(refused.code, str(refused)), headers)
+
+
+def too_much(window: WeightWindow, verdict: Verdict, shown: int) -> str:
+    """What a limit says that was broken."""
+    if verdict.status == 429:
+        limit = f"current limit is {window.limit} request weight per 1 MINUTE."
+        return f"Too much request weight used; {limit}"
+    until = shown // 1000 + verdict.retry_after * 1000
+    return f"Way too much request weight used; IP banned until {until}."
 
 
 def _error(code: int, message: str) -> str:

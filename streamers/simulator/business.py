@@ -27,6 +27,8 @@ class Business:
         self.agenda = Agenda()
         self.stamps = Stamps()
         self.minutes: dict[str, Minutes] = {}
+        self.witnesses: list[Callable[[str, str, Print], None]] = []
+        """Told of every print that becomes public: (symbol, channel, print)."""
 
     # --- what each exchange does its own way -------------------------------------------------------------
 
@@ -133,6 +135,8 @@ class Business:
         """A print is public from here on: in memory and, if anybody listens, in the ledger."""
         self.tape.log(pit.listing.symbol, channel).append(one)
         self.ledger.trade(pit.listing.symbol, channel, one)
+        for witness in self.witnesses:
+            witness(pit.listing.symbol, channel, one)
 
     def _await_order(self, pit: Pit, now: int) -> None:
         arrival = pit.next_arrival(now)

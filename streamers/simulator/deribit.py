@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from streamers.simulator.deribit_rest import Answered, DeribitRest, envelope, refusal
 from streamers.simulator.hub import Close, Frame, Instruction, Say
 from streamers.simulator.limits import Bucket
+
+if TYPE_CHECKING:
+    from streamers.simulator.accounts.deribit_side import PrivateSide
 
 MAXIMUM_CHANNELS = 500
 MAXIMUM_BYTES = 32_768
@@ -38,9 +41,15 @@ class DeribitConversation:
     """One connection."""
 
     def __init__(
-        self, rest: DeribitRest, symbols: Callable[[], set[str]], rules: Rules | None = None
+        self,
+        rest: DeribitRest,
+        symbols: Callable[[], set[str]],
+        rules: Rules | None = None,
+        private: PrivateSide | None = None,
     ) -> None:
         self.rest = rest
+        self.private = private
+        """Where the exchange has accounts: who this is."""
         self.symbols = symbols
         self.rules = rules or Rules()
         self.streams: dict[str, bool] = {}
@@ -90,6 +99,8 @@ class DeribitConversation:
         own = self._methods.get(method)
         if own is not None:
             return own(number, params, now)
+        if self.private is not None and method.startswith("private/") and not self.rest.maintenance:
+            return [Say(envelope(number, self.private.call(method, params), self.rest.now()))]
         answered = self.rest.call(method, params, now)
         return [Say(envelope(number, answered, self.rest.now()))]
 
@@ -132,7 +143,7 @@ class DeribitConversation:
     def wrap(self, frame: Frame) -> str:
         return (
             '{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
-            f'{frame.stream}","data":{frame.data}}}}}'
+            f'{frame.stream.partition("@")[0]}","data":{frame.data}}}}}'
         )
 
     def goodbye(self, now_ms: int) -> list[Instruction]:
@@ -158,13 +169,21 @@ class DeribitConversation:
         if not self.authorised and any(channel.endswith(".raw") for channel in channels):
             return [self._error(number, 13778, "raw_subscriptions_not_available_for_unauthorized")]
         symbols = self.symbols()
-        taken = [channel for channel in dict.fromkeys(channels) if known_channel(channel, symbols)]
-        self.streams.update(dict.fromkeys(taken, True))
+        named = {channel: self._stream(channel, symbols) for channel in channels}
+        taken = [channel for channel, stream in named.items() if stream]
+        self.streams.update({stream: True for stream in named.values() if stream})
         _ = now
         return [self._result(number, taken)]
 
+    def _stream(self, channel: str, symbols: set[str]) -> str | None:
+        """The hub's name of a channel; None where it is none, or private and not for this connection."""
+        if known_channel(channel, symbols):
+            return channel
+        return None if self.private is None else self.private.stream(channel)
+
     def _unsubscribe(self, number: object, params: dict[str, Any], now: float) -> list[Instruction]:
-        channels = [one for one in params.get("channels", []) if self.streams.pop(one, None)]
+        names = {stream.partition("@")[0]: stream for stream in self.streams}
+        channels = [one for one in params.get("channels", []) if self.streams.pop(names.get(one, ""), None)]
         _ = now
         return [self._result(number, channels)]
 
@@ -196,8 +215,11 @@ class DeribitConversation:
         return [self._result(number, {"version": "1.2.26"})]
 
     def _auth(self, number: object, params: dict[str, Any], now: float) -> list[Instruction]:
-        """Anybody who says a client_id is somebody: secrets are another issue's."""
-        _ = now
+        """Without accounts anybody who says a client_id is somebody."""
+        if self.private is not None:
+            answered = self.private.log_in(params, now)
+            self.authorised = self.authorised or answered.error is None
+            return [Say(envelope(number, answered, self.rest.now()))]
         if not params.get("client_id"):
             return [self._error(number, 13004, "invalid_credentials")]
         self.authorised = True
@@ -216,6 +238,9 @@ class DeribitConversation:
             return self._instrument_credits.take(10_000, now)
         if method == "public/test":
             return True
+        own = None if self.private is None else self.private.spend(method, now)
+        if own is not None:
+            return own
         return self._credits.take(500, now)
 
     def _result(self, number: object, result: object) -> Say:

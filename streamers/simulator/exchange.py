@@ -9,6 +9,11 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from streamers.simulator.accounts import faults as account_faults
+from streamers.simulator.accounts.deribit import half_of
+from streamers.simulator.accounts.desk import Desk
+from streamers.simulator.accounts.spot_half import SpotHalf
+from streamers.simulator.accounts.usdm_half import UsdmHalf
 from streamers.simulator.archive import Archive
 from streamers.simulator.binance import SPOT_RULES, USDM_RULES, BinanceConversation, path_of
 from streamers.simulator.binance_rest import BinanceRest
@@ -24,7 +29,7 @@ from streamers.simulator.interference import Heard, Interference
 from streamers.simulator.ledger import Ledger
 from streamers.simulator.listing import BINANCE_SPOT, DERIBIT, INDICES, SECOND
 from streamers.simulator.reception import Reception
-from streamers.simulator.rest import Answer
+from streamers.simulator.rest import Answer, Carried
 from streamers.simulator.source import Source
 from streamers.simulator.troubles import Troubles
 from streamers.simulator.turned_away import turn_away
@@ -48,8 +53,11 @@ class SimulatedExchange:
         faults: FaultScript | None = None,
         scale: float = 1.0,
         reach_hours: float = DEFAULT_REACH_HOURS,
+        desk: Desk | None = None,
     ) -> None:
         self.source = source
+        self.desk = desk
+        """The accounts, where there are any."""
         self.hub = hub
         self.ledger = ledger
         self.faults = faults or FaultScript([])
@@ -57,6 +65,10 @@ class SimulatedExchange:
         self.rest: BinanceRest | DeribitRest = (
             DeribitRest(source) if source.exchange == DERIBIT else BinanceRest(source, reach_hours)
         )
+        if desk is not None:
+            desk.clock = self._clock
+        if isinstance(self.rest, BinanceRest) and desk and isinstance(desk.half, SpotHalf | UsdmHalf):
+            desk.half.attach(self.rest.window)
         self.paused = False
         self.troubles = Troubles(source.exchange)
         self.interference = Interference(source.exchange, hub, self.troubles)
@@ -89,16 +101,26 @@ class SimulatedExchange:
         answer = self.knock(url, now)
         return answer.conversation if isinstance(answer, Welcome) else None
 
+    def _clock(self) -> int:
+        """The exchange's time in milliseconds UTC; it goes on where the market stands still."""
+        return (self.source.shown + max(self._market - self.source.now, 0)) // 1000
+
     def _conversation(self, url: str) -> Conversation | None:
         """The server half for a URL; None where there is no such endpoint."""
         if self.key == DERIBIT:
             if urlsplit(url).path not in DERIBIT_PATHS:
                 return None
             assert isinstance(self.rest, DeribitRest)
-            instruments = self.source.instruments
+            instruments, half = self.source.instruments, half_of(self.desk)
             return DeribitConversation(
-                self.rest, lambda: set(instruments()), DeribitRules().scaled(self.scale)
+                self.rest,
+                lambda: set(instruments()),
+                DeribitRules().scaled(self.scale),
+                None if half is None else half.side(),
             )
+        private = None if self.desk is None else self.desk.half.converse(url, self.scale)
+        if private is not None:
+            return private
         path = path_of(url, self.key)
         rules = (SPOT_RULES if self.key == BINANCE_SPOT else USDM_RULES).scaled(self.scale)
         return None if path is None else BinanceConversation(rules, path)
@@ -111,6 +133,10 @@ class SimulatedExchange:
             self.source.run(self._reach(market))
         self._market = market
         if self._written(now):
+            if self.desk is not None:
+                self.desk.settle()
+                if self.paused:
+                    self.desk.rest(now)
             yield from self.interference.deliver(now)
         for fault in self.faults.due(now - self._started_at, self.hub.delivered, self.key):
             if not self.objection(fault):
@@ -123,7 +149,7 @@ class SimulatedExchange:
 
     def objection(self, fault: Fault) -> str:
         """Why this exchange cannot have a fault, as a sentence; empty where it can."""
-        why = objection(fault, self.key)
+        why = objection(fault, self.key) or account_faults.objection(fault, self.desk)
         if not why and fault.fault in OF_THE_MARKET and not isinstance(self.source, Floor):
             return f"{fault.fault} needs a market: a replay only repeats what was recorded."
         if not why and fault.fault in ("expiry", "burst") and fault.symbol:
@@ -179,13 +205,18 @@ class SimulatedExchange:
         self._behind = reach < market
         return min(reach, market)
 
-    def answer(self, method: str, path: str, query: Mapping[str, Any], now: float) -> Answer:
-        """REST."""
+    def answer(
+        self, method: str, path: str, query: Mapping[str, Any], now: float, carried: Carried | None = None
+    ) -> Answer:
+        """REST; ``carried``: the same request as it stood on the wire, for who must prove who it is."""
         self.requests += 1
         refused = turn_away(self.key, path, self.troubles, self.source.shown, now)
         if refused is not None:
             return refused
-        answer = self.rest.handle(method, path, query, now)
+        private = None
+        if self.desk is not None and carried is not None:
+            private = self.desk.half.answer(carried, dict(query), now)
+        answer = private or self.rest.handle(method, path, query, now)
         if answer.status in (418, 429):
             self.reception.exceeded["weight"] += 1
         return answer
@@ -197,7 +228,7 @@ class SimulatedExchange:
             effects["clock_off"] = self.source.stamps.wrong
         if isinstance(self.rest, BinanceRest) and "horizon" in effects:
             effects["horizon"] = self.rest.trades.beyond_reach
-        return effects
+        return effects if self.desk is None else effects | self.desk.told()
 
     def state(self, now: float | None = None) -> dict[str, Any]:
         """What /simulator/state tells."""

@@ -54,6 +54,27 @@ Name: TypeAlias = Literal[
     "locked",
 ]
 NAMES: Final[tuple[str, ...]] = get_args(Name)
+AccountName: TypeAlias = Literal[
+    # what a private stream lacks, repeats or swaps
+    "private_missed",
+    "private_duplicate",
+    "private_reorder",
+    # what private REST does not tell
+    "rest_behind",
+    "rest_page_lost",
+    # keys
+    "key_expired",
+    "key_revoked",
+    "listen_key_expired",
+    "auth_refused",
+    # what happens to the account
+    "cancel_on_disconnect",
+    "liquidation",
+    "funding",
+    "transfer",
+]
+"""Faults that need an account (``--accounts``); ``settlement`` is the market's, and pays accounts, too."""
+ACCOUNT_NAMES: Final[tuple[str, ...]] = get_args(AccountName)
 ONLY_ON: Final[dict[str, frozenset[str]]] = {
     "wrong_route": frozenset((BINANCE_USDM,)),
     "horizon": frozenset((BINANCE_USDM,)),
@@ -64,6 +85,9 @@ ONLY_ON: Final[dict[str, frozenset[str]]] = {
     "settlement": frozenset((DERIBIT,)),
     "partial_lock": frozenset((DERIBIT,)),
     "locked": frozenset((DERIBIT,)),
+    "listen_key_expired": frozenset((BINANCE_USDM,)),
+    "funding": frozenset((BINANCE_USDM, DERIBIT)),
+    "liquidation": frozenset((BINANCE_USDM, DERIBIT)),
 }
 """Every other fault can happen to every exchange."""
 OF_THE_MARKET: Final = frozenset(
@@ -80,7 +104,7 @@ CLOSE_CODES: Final = range(1000, 5000)
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One thing that goes wrong; at a time or after so many messages."""
 
-    fault: Name
+    fault: Name | AccountName
     exchange: str = ""
     """Empty: every exchange to which it can happen."""
     at: float | None = None
@@ -117,6 +141,14 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Of ``wrong_route``: the route on which new subscriptions stay silent."""
     index: str = "eth_usd"
     """Of ``partial_lock``: btc_usd, eth_usd or btc_usdc."""
+    account: str = ""
+    """Of faults of accounts: only this one; empty: every one."""
+    asset: str = ""
+    """Of ``transfer``; empty: the first that the account began with."""
+    amount: str = "1"
+    """Of ``transfer``; below 0 it leaves. Of ``funding``: per cent of what the position is worth, paid."""
+    kind: Literal["transfer", "deposit", "withdrawal"] = "transfer"
+    """Of ``transfer``."""
 
 
 class UnusableScript(Exception):

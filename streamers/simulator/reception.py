@@ -107,7 +107,8 @@ class Reception:
         self.troubles.use(owed[0])
         for stream in left_out:
             del conversation.streams[stream]
-        return [_without(one, left_out) for one in instructions]
+        named = {stream.partition("@")[0] for stream in left_out}  # behind it stands whose it is
+        return [_without(one, named) for one in instructions]
 
     def _left_out(self, fault: Fault, new: list[str]) -> set[str]:
         if not fault.symbol and not fault.channel:

@@ -12,3 +12,14 @@ class Answer(NamedTuple):
     status: int
     body: str
     headers: Mapping[str, str] = {}
+
+
+class Carried(NamedTuple):
+    """A request as it stood on the wire: what signatures are made of."""
+
+    method: str = "GET"
+    target: str = ""
+    """Path and query, percent-encoded."""
+    headers: Mapping[str, str] = {}
+    """By lower-case names."""
+    body: str = ""

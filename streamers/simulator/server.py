@@ -12,6 +12,8 @@ import structlog
 from aiohttp import web
 from aiohttp.web_response import StreamResponse
 
+from streamers.simulator.accounts import oracle
+from streamers.simulator.accounts.book import Unacceptable
 from streamers.simulator.archive import PREFIX
 from streamers.simulator.carrier import Carrier
 from streamers.simulator.door import Garbage, Refusal
@@ -20,6 +22,7 @@ from streamers.simulator.faults import Fault
 from streamers.simulator.history_rest import PATH as HISTORY_PATH
 from streamers.simulator.history_rest import Unanswerable, history_of
 from streamers.simulator.hub import Conversation
+from streamers.simulator.rest import Carried
 from trade_platform.adapters.clock import Clock
 
 TICK_SECONDS = 0.005
@@ -46,6 +49,8 @@ class ExchangeServer:
         application.router.add_post("/simulator/pause", self._pause)
         application.router.add_post("/simulator/fault", self._fault)
         application.router.add_get(HISTORY_PATH, self._history)
+        application.router.add_get(oracle.PATH, self._account)
+        application.router.add_post(oracle.PATH, self._account)
         application.router.add_get(PREFIX + "{path:.*}", self._archived)
         application.router.add_route("*", "/{path:.*}", self._any)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -79,10 +84,14 @@ class ExchangeServer:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._socket(request)
         query: dict[str, Any] = dict(request.query)
-        if request.method == "POST" and request.can_read_body:
-            query |= self._body(await request.read())
+        body = await request.read() if request.can_read_body else b""
+        if request.method == "POST" and body:
+            query |= self._body(body)
         await self._dawdle()
-        answer = self.exchange.answer(request.method, request.path, query, asyncio.get_running_loop().time())
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        carried = Carried(request.method, request.raw_path, headers, body.decode(errors="replace"))
+        now = asyncio.get_running_loop().time()
+        answer = self.exchange.answer(request.method, request.path, query, now, carried)
         return web.Response(
             status=answer.status,
             text=answer.body,
@@ -146,6 +155,17 @@ class ExchangeServer:
         except Unanswerable as error:
             return web.json_response({"error": str(error)}, status=400)
         return _json(told)
+
+    async def _account(self, request: web.Request) -> StreamResponse:
+        """All that is true of an account; a POST trades for it first."""
+        try:
+            account = oracle.account_of(self.exchange.desk, request.query)
+            if request.method == "GET":
+                return _json(oracle.whole(account))
+            command = msgspec.json.decode(await request.read(), type=oracle.Command)
+            return _json(oracle.obey(account, command))
+        except (oracle.NoSuchAccount, Unacceptable, msgspec.MsgspecError) as error:
+            return web.json_response({"error": str(error)}, status=400)
 
     async def _pause(self, _request: web.Request) -> StreamResponse:
         """Stop the market for good; answer when everything said has left."""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from streamers.simulator import market_faults
+from streamers.simulator.accounts import faults as account_faults
 from streamers.simulator.binance_rest import BinanceRest
 from streamers.simulator.deribit import DeribitConversation
 from streamers.simulator.deribit_rest import envelope, refusal
-from streamers.simulator.faults import Fault
+from streamers.simulator.faults import ACCOUNT_NAMES, Fault
 from streamers.simulator.hub import Abort, Close, Instruction, Say
 from streamers.simulator.interference import Heard
 
@@ -44,6 +45,10 @@ OWED = (
 
 def strike(exchange: SimulatedExchange, fault: Fault, now: float) -> Iterator[Heard]:
     """Do what a fault says."""
+    if fault.fault in ACCOUNT_NAMES or fault.fault == "settlement":
+        yield from account_faults.strike(exchange, fault, now)
+    if fault.fault in ACCOUNT_NAMES:
+        return
     if fault.fault in LASTING:
         exchange.troubles.begin(fault, now)
     elif fault.fault in OWED:
