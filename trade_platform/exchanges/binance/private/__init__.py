@@ -1,0 +1,5 @@
+"""Binance's private side: accounts of spot and USD-M futures, read only."""
+
+from trade_platform.exchanges.binance.private.exchange import SpotAccounts, UsdmAccounts
+
+__all__ = ["SpotAccounts", "UsdmAccounts"]
