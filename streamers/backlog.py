@@ -15,7 +15,7 @@ import structlog
 
 from streamers.bus_link import Parcel
 from streamers.spool import Spool
-from trade_platform.adapters.bus import EVENTS
+from trade_platform.adapters.bus import NEVER_SHED
 from trade_platform.adapters.holdings import Held
 
 PORTION_PARCELS = 64
@@ -65,7 +65,7 @@ class Backlog:
             return False
         if self.spooling:
             payload = msgspec.msgpack.encode(parcel)
-            event = parcel.entry.kind in EVENTS
+            event = parcel.entry.kind in NEVER_SHED
             room = (event and self.closing) or self.spool.admits(len(payload), event=event)
             return room and self.spool.append(payload)
         self._memory.append(parcel)

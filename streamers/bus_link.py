@@ -50,6 +50,8 @@ class Parcel(msgspec.Struct, frozen=True, array_like=True):
     entry: Entry
     sequences: dict[str, int]
     records: int
+    key: str = ""
+    """The hash; empty: that of the entry's exchange."""
 
     @property
     def size(self) -> int:
@@ -96,7 +98,11 @@ class BusLink:
 
     async def sequences(self, exchange: str) -> dict[str, int]:
         """What the hash of the last sequences says."""
-        answer = _pairs(await self._ask("HGETALL", sequence_key(exchange)))
+        return await self.marks(sequence_key(exchange))
+
+    async def marks(self, key: str) -> dict[str, int]:
+        """What a hash of numbers says."""
+        answer = _pairs(await self._ask("HGETALL", key))
         return {field.decode(): int(value) for field, value in answer.items()}
 
     async def send(self, parcels: Sequence[Parcel]) -> list[str]:
@@ -111,9 +117,10 @@ class BusLink:
             fields = parcel.entry.fields()
             commands.append(("XADD", parcel.stream, "*", *(part for pair in fields.items() for part in pair)))
             if parcel.sequences:
-                marks.setdefault(parcel.entry.exchange, {}).update(parcel.sequences)
-        for exchange, mark in marks.items():
-            commands += _promise(sequence_key(exchange), mark)
+                key = parcel.key or sequence_key(parcel.entry.exchange)
+                marks.setdefault(key, {}).update(parcel.sequences)
+        for key, mark in marks.items():
+            commands += _promise(key, mark)
         commands.append(("EXEC",))
         answers = await self._guarded(self._exchange(commands))
         refused = [answer for answer in answers if isinstance(answer, Exception)]

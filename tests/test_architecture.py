@@ -39,6 +39,7 @@ def test_imports_flow_one_way(repository: Path) -> None:
         ("trade_platform/domain/model.py", "time", "do no I/O"),
         ("streamers/__init__.py", "sqlalchemy", "A streamer stays light"),
         ("trade_platform/adapters/clock.py", "trade_platform.settings", "Settings are read"),
+        ("trade_platform/processors/plan.py", "trade_platform.vault.secret", "Secrets are opened"),
     ],
 )
 def test_an_arrow_turned_round_is_found(

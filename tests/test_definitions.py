@@ -13,7 +13,7 @@ import msgspec
 from trade_platform.definitions import build_definitions
 
 SNAPSHOT = Path(__file__).with_name("definitions.json")
-HEAVY = ("pandas", "pyarrow", "matplotlib", "numpy", "alembic")
+HEAVY = ("pandas", "pyarrow", "matplotlib", "numpy", "alembic", "aiohttp")
 LOOK = f"""
 import sys, trade_platform.definitions
 print(*[name for name in {HEAVY!r} if name in sys.modules])

@@ -21,6 +21,7 @@ from trade_platform.adapters.ledger import LedgerUnreadable
 from trade_platform.adapters.process import CannotStart
 from trade_platform.adapters.rest import RestUnavailable
 from trade_platform.adapters.selection_file import UnusableSelection
+from trade_platform.commands.account import account
 from trade_platform.commands.backfill import backfill
 from trade_platform.commands.candles import candles
 from trade_platform.commands.doctor import doctor
@@ -29,8 +30,11 @@ from trade_platform.commands.gaps import gaps
 from trade_platform.commands.instruments import instruments
 from trade_platform.commands.maintain import maintain
 from trade_platform.commands.outages import outage_words
+from trade_platform.commands.reconcile import reconcile_accounts
 from trade_platform.commands.simulate import simulate
+from trade_platform.commands.statement import account_statement
 from trade_platform.commands.status import status, verify
+from trade_platform.commands.tenant import tenant
 from trade_platform.commands.up import up
 from trade_platform.commands.upgrade import upgrade
 from trade_platform.exchanges.session import RestError
@@ -40,7 +44,24 @@ from trade_platform.operations.upgrade import UpgradeImpossible
 from trade_platform.settings import SettingsError, settings_from
 from trade_platform.surroundings import NotHere
 
-VERBS = (up, status, verify, gaps, backfill, instruments, candles, doctor, simulate, maintain, upgrade, down)
+VERBS = (
+    up,
+    status,
+    verify,
+    gaps,
+    backfill,
+    instruments,
+    candles,
+    doctor,
+    simulate,
+    account,
+    reconcile_accounts,
+    account_statement,
+    tenant,
+    maintain,
+    upgrade,
+    down,
+)
 
 _SENTENCES = (
     CannotStart,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from trade_platform.defs import backfill, completeness, live, maintenance, ohlc
+from trade_platform.defs import accounts, backfill, completeness, live, maintenance, ohlc
 from trade_platform.defs.stores import KEY, Stores
 
 
@@ -15,6 +15,7 @@ def build_definitions(stores: Stores | None = None) -> dg.Definitions:
         ohlc.definitions(),
         completeness.definitions(),
         backfill.definitions(),
+        accounts.definitions(),
         maintenance.definitions(),
         dg.Definitions(resources={KEY: stores or Stores()}, executor=dg.in_process_executor),
     )

@@ -90,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connection_maximum_age_seconds: Annotated[float, Meta(ge=0)] = 0.0
     """After how long a connection to an exchange is replaced, without a break; 0: shortly before the
     exchange cuts it, where it does."""
+    vault_keys: str = ""
+    """Folder of key-encryption keys, files named by their ids, 0400; empty: made in the data folder."""
 
     without: frozenset[Defence] = frozenset()
     """Defences that are left out, by commas: a rehearsal of `make faults`, never for use."""

@@ -7,17 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.adapters.database.booking import balance, fill, movement, order, position
 from trade_platform.adapters.bus import (
+    ACCOUNT_KIND_OF,
     EVENTS,
     KIND_OF,
     KINDS,
+    NEVER_SHED,
     STATE_STREAM,
     Entry,
     UnreadableEntry,
+    account_of,
+    account_stream,
     encode,
+    heard_key,
     market_stream,
     stream_of,
 )
+from trade_platform.domain.accounts import ACCOUNT_KINDS, AccountRecord, Blindness
 from trade_platform.domain.model import Record, Side, Trade
 
 TRADE = Trade(
@@ -94,3 +101,34 @@ def test_every_kind_has_its_record_and_its_stream() -> None:
         assert KINDS[kind] is record
         expected = STATE_STREAM if kind in EVENTS else market_stream("deribit")
         assert stream_of("deribit", kind) == expected
+
+
+def test_an_account_s_records_survive_the_bus() -> None:
+    for kind, records in RECORDS.items():
+        batch = Entry(kind, "account:1", 1, 2, "deribit", encode(records))
+        assert Entry.from_fields(as_read(batch)).account_records() == records
+
+
+RECORDS: dict[str, list[AccountRecord]] = {
+    ACCOUNT_KIND_OF[type(record)]: [record]
+    for record in (order(), fill(), balance(), position(), movement(), Blindness(1, "why", 2))
+}
+
+
+def test_neither_lane_reads_the_other_s_records() -> None:
+    """A fill on a market's stream would be nobody's."""
+    with pytest.raises(UnreadableEntry, match="kind 'fill' is not known here"):
+        Entry("fill", "account:1", 1, 2, "deribit", encode([fill()])).records()
+    with pytest.raises(UnreadableEntry, match="kind 'trade' is not known here"):
+        entry().account_records()
+
+
+def test_an_account_s_stream_names_exchange_and_account() -> None:
+    stream = account_stream("binance_usdm", "operator.main")
+    assert stream == "account:binance_usdm:operator.main"
+    assert account_of(stream) == ("binance_usdm", "operator.main")
+    assert heard_key(stream) == "heard:account:binance_usdm:operator.main"
+
+
+def test_of_an_account_nothing_is_shed() -> None:
+    assert {*ACCOUNT_KINDS, *EVENTS} == set(NEVER_SHED)

@@ -11,6 +11,7 @@ from aiohttp.client_reqrep import ConnectionKey
 
 from trade_platform.adapters.budget import Budget
 from trade_platform.adapters.rest import RestClient, RestUnavailable, _in_words
+from trade_platform.exchanges.account import PrivateRequest
 from trade_platform.exchanges.limits import CONNECTIONS, WEIGHT, Limit
 from trade_platform.exchanges.session import Request, RestError
 
@@ -30,6 +31,12 @@ def client(url: str, timeout: aiohttp.ClientTimeout | None = None) -> RestClient
 async def server() -> AsyncIterator[str]:
     async def echo(request: web.Request) -> web.Response:
         return web.Response(text=request.query_string)
+
+    async def raw(request: web.Request) -> web.Response:
+        return web.Response(text=request.raw_path.partition("?")[2])
+
+    async def key(request: web.Request) -> web.Response:
+        return web.Response(text=request.headers.get("X-Key", ""))
 
     async def refuse(request: web.Request) -> web.Response:
         headers = {"Retry-After": request.query["after"]} if "after" in request.query else {}
@@ -54,7 +61,14 @@ async def server() -> AsyncIterator[str]:
 
     app = web.Application()
     app.add_routes(
-        [web.get("/echo", echo), web.get("/refuse", refuse), web.get("/drop", drop), web.get("/hang", hang)]
+        [
+            web.get("/echo", echo),
+            web.get("/key", key),
+            web.get("/raw", raw),
+            web.get("/refuse", refuse),
+            web.get("/drop", drop),
+            web.get("/hang", hang),
+        ]
     )
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
@@ -142,3 +156,39 @@ async def test_a_long_quiet_is_said_and_not_slept(server: str) -> None:
         with pytest.raises(RestUnavailable, match=r"fictional asked for quiet until \d{4}-.* UTC\."):
             await rest.fetch(Request(path="/echo"))
         assert rest.requests == 0
+
+
+async def test_a_private_request_is_sent_as_it_was_signed(server: str) -> None:
+    """Letter by letter: what an exchange signs is the encoded text."""
+    query = {"symbol": "A/B +é", "signature": "a+b/c="}
+    async with client(server) as rest:
+        sent = await rest.fetch(PrivateRequest(path="/raw", query=query))
+    assert sent.decode() == "symbol=A%2FB%20%2B%C3%A9&signature=a%2Bb%2Fc%3D"
+
+
+async def test_headers_are_sent(server: str) -> None:
+    async with client(server) as rest:
+        sent = await rest.fetch(PrivateRequest(path="/key", headers={"X-Key": "mine"}))
+    assert sent == b"mine"
+
+
+async def test_what_is_prepared_is_prepared_once_there_is_room(server: str) -> None:
+    """A signature that waits for its turn grows old."""
+    prepared: list[float] = []
+    async with client(server) as rest:
+
+        async def prepare() -> Request:
+            prepared.append(rest.budget.waited_seconds)
+            return Request(path="/echo", query={"made": "late"})
+
+        await rest.budget.be_quiet(0.05, WEIGHT)
+        assert await rest.fetch(Request(path="/none"), prepare) == b"made=late"
+    assert prepared[0] > 0
+
+
+async def test_the_library_s_own_error_does_not_go_along_with_a_private_one() -> None:
+    async with client("http://127.0.0.1:9") as rest:
+        with pytest.raises(RestUnavailable, match="Connection refused") as caught:
+            await rest.fetch(PrivateRequest(path="/echo", query={"signature": "s3cret"}))
+    assert caught.value.__cause__ is None
+    assert "s3cret" not in str(caught.value)

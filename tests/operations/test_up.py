@@ -187,7 +187,7 @@ class Closing:
 
     streamers = processors = ()
     repair = ("the process that was there all along",)
-    simulator = None
+    simulator = vault = None
     simulated = clean = True
 
     def __init__(self, folder: Path, away: int) -> None:
@@ -209,6 +209,8 @@ class Closing:
     def pause_market(self) -> None: ...
 
     def end_dagster(self) -> None: ...
+
+    def end_reconciling(self) -> None: ...
 
     def start_repair(self) -> None: ...
 

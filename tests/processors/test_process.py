@@ -291,7 +291,7 @@ def health(run: Path) -> Any:
         ({"DATABASE_URL": "postgresql://a:b:c@[/x"}, STREAM, "DATABASE_URL is no database URL"),
         ({"REDIS_URL": ""}, STREAM, "REDIS_URL is not set"),
         ({"REDIS_URL": "http://x"}, STREAM, "REDIS_URL must begin with"),
-        ({}, "nonsense", "is neither market:KEY nor state"),
+        ({}, "nonsense", "is none of market:KEY, account:KEY:TENANT.NAME, state"),
     ],
 )
 def test_what_is_wrong_at_the_start_is_said_and_ends_it(

@@ -8,10 +8,11 @@ are used.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from trade_platform.domain.accounts import ACCOUNT_KINDS, AccountRecord
 from trade_platform.domain.model import (
     Candle,
     ExchangeState,
@@ -25,6 +26,7 @@ from trade_platform.domain.model import (
 )
 
 VERSION: Final = 1
+R = TypeVar("R")
 
 KINDS: Final[Mapping[str, type[Record]]] = {
     "trade": Trade,
@@ -39,9 +41,18 @@ KINDS: Final[Mapping[str, type[Record]]] = {
 KIND_OF: Final[Mapping[type[Record], str]] = {record: kind for kind, record in KINDS.items()}
 EVENTS: Final = frozenset({"instrument_state", "exchange_state", "gap"})
 """Kinds of the events lane: sent at once, never shed; they travel on ``state``."""
+ACCOUNT_KIND_OF: Final[Mapping[type[AccountRecord], str]] = {
+    record: kind for kind, record in ACCOUNT_KINDS.items()
+}
+NEVER_SHED: Final = EVENTS | ACCOUNT_KINDS.keys()
+"""Of what an account tells nothing is thrown away, either."""
 
 _encoder = msgspec.json.Encoder()
 _decoders = {kind: msgspec.json.Decoder(list[record]) for kind, record in KINDS.items()}  # type: ignore[valid-type]
+_account_decoders = {
+    kind: msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
+    for kind, record in ACCOUNT_KINDS.items()
+}
 
 
 class UnreadableEntry(Exception):
@@ -92,16 +103,23 @@ class Entry(msgspec.Struct, frozen=True):
             raise UnreadableEntry(f"not an entry of this platform: {error!r}") from error
 
     def records(self) -> Sequence[Record]:
-        """Decode the batch; raises UnreadableEntry."""
+        """Decode a batch of market records; raises UnreadableEntry."""
+        return self._decoded(_decoders)
+
+    def account_records(self) -> Sequence[AccountRecord]:
+        """Decode a batch of account records; raises UnreadableEntry, also where they are of a market."""
+        return self._decoded(_account_decoders)
+
+    def _decoded(self, decoders: Mapping[str, msgspec.json.Decoder[list[R]]]) -> list[R]:
         try:
-            return _decoders[self.kind].decode(self.data)
+            return decoders[self.kind].decode(self.data)
         except KeyError as error:
             raise UnreadableEntry(f"kind {self.kind!r} is not known here") from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UnreadableEntry(f"{self.kind} batch cannot be decoded: {error}") from error
 
 
-def encode(records: Sequence[Record]) -> bytes:
+def encode(records: Sequence[Record | AccountRecord]) -> bytes:
     """The ``data`` field of an entry: a JSON array of records of one kind."""
     return _encoder.encode(records)
 
@@ -121,6 +139,26 @@ STATE_STREAM: Final = "state"
 def stream_of(exchange: str, kind: str) -> str:
     """Where records of this kind travel."""
     return STATE_STREAM if kind in EVENTS else market_stream(exchange)
+
+
+ACCOUNT: Final = "account:"
+"""How an account's stream begins."""
+
+
+def account_stream(exchange: str, account: str) -> str:
+    """Stream of all that one account tells; ``account`` is its key, ``tenant.name``."""
+    return f"{ACCOUNT}{exchange}:{account}"
+
+
+def account_of(stream: str) -> tuple[str, str]:
+    """(exchange, account's key) of an account's stream."""
+    exchange, _, account = stream.removeprefix(ACCOUNT).partition(":")
+    return exchange, account
+
+
+def heard_key(stream: str) -> str:
+    """Hash of what a restart of an account's streamer must know: how far it heard, and of what."""
+    return f"heard:{stream}"
 
 
 def latest_key(exchange: str, symbol: str) -> str:

@@ -50,6 +50,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """The kernel's start time of the process: tells it from a stranger who got the same pid."""
     urls: dict[str, dict[str, str]] = {}
     """A simulator's: exchange → websocket and rest base URLs."""
+    market_clock: str = ""
+    """Of a whole platform: what it told its processes; empty: the wall clock."""
 
     @property
     def alive(self) -> bool:
@@ -68,6 +70,7 @@ class RunFile:
         metrics: str = "",
         started: int | None = None,
         urls: dict[str, dict[str, str]] | None = None,
+        market_clock: str = "",
     ) -> None:
         self.path = data_folder / "run" / f"{name}.json"
         pid = os.getpid()
@@ -78,6 +81,7 @@ class RunFile:
             started=time.time_ns() // 1000 if started is None else started,
             birth=birth_of(pid),
             urls=urls or {},
+            market_clock=market_clock,
         )
 
     def __enter__(self) -> Self:

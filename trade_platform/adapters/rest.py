@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote, urlencode
 
 import aiohttp
+from yarl import URL
 
 from trade_platform.adapters.budget import Budget, Quiet
+from trade_platform.exchanges.account import PrivateRequest
 from trade_platform.exchanges.session import Request, RestError
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5, sock_read=10)
@@ -68,21 +71,31 @@ class RestClient:
         assert self._http is not None
         await self._http.close()
 
-    async def fetch(self, request: Request) -> bytes:
-        """The body of a good answer; raises RestError where the exchange refuses, RestUnavailable else."""
+    async def fetch(self, request: Request, prepare: Callable[[], Awaitable[Request]] | None = None) -> bytes:
+        """The body of a good answer; raises RestError where the exchange refuses, RestUnavailable else.
+
+        ``prepare`` makes what is sent, once there is room for it: a signature that waits grows old.
+        """
         try:
             await self.budget.take(request.limit, request.weight, patience_seconds=PATIENCE_SECONDS)
         except Quiet as quiet:
             until = datetime.fromtimestamp(time.time() + quiet.seconds, UTC)
             raise RestQuiet(f"{self._name} asked for quiet until {until:%Y-%m-%d %H:%M:%S} UTC.") from quiet
+        if prepare is not None:
+            request = await prepare()
         self.requests += 1
+        private = isinstance(request, PrivateRequest)
         try:
             status, body, retry_after = await self._perform(request)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             self.failures += 1
-            raise RestUnavailable(
-                f"{self._name}: {request.path} at {self.base_url} gave no answer ({_in_words(error)})."
-            ) from error
+            why = _in_words(error, private=private)
+            unavailable = RestUnavailable(
+                f"{self._name}: {request.path} at {self.base_url} gave no answer ({why})."
+            )
+            if private:  # the library's own error holds the whole request, signature and all
+                raise unavailable from None
+            raise unavailable from error
         refusal = self._error_of(status, body)
         if refusal is None and status >= 400:
             refusal = RestError(status, f"HTTP status {status}", retry=status in (408, 429) or status >= 500)
@@ -106,8 +119,13 @@ class RestClient:
     async def _perform(self, request: Request) -> tuple[int, bytes, float]:
         assert self._http is not None, "the client is used inside its context"
         query = {name: str(value) for name, value in request.query.items()}
+        url, headers = URL(self.base_url + request.path), None
+        if isinstance(request, PrivateRequest):  # as it was signed, letter by letter
+            text = urlencode(query, quote_via=quote, safe="")
+            url = URL(f"{self.base_url}{request.path}?{text}".rstrip("?"), encoded=True)
+            query, headers = {}, dict(request.headers)
         async with self._http.request(
-            request.method, self.base_url + request.path, params=query, allow_redirects=False
+            request.method, url, params=query or None, headers=headers, allow_redirects=False
         ) as answer:
             pieces, length = [], 0
             async for piece in answer.content.iter_any():
@@ -126,7 +144,8 @@ def _seconds(text: str) -> float:
     return min(seconds, 3 * 24 * 3600.0) if seconds > 0 else 0.0  # nan is not
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: Exception, *, private: bool = False) -> str:
+    """``private``: nothing that could repeat what was asked."""
     if isinstance(error, TimeoutError):
         return "it took too long"
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -134,4 +153,8 @@ def _in_words(error: Exception) -> str:
         if number and number > 0:
             return os.strerror(number)
         return error.os_error.strerror or str(error.os_error)  # below 0: the resolver's own numbers
+    if private:
+        return (os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "") or type(
+            error
+        ).__name__
     return str(error) or type(error).__name__

@@ -19,6 +19,7 @@ from trade_platform.adapters.ledger import latest_market_time
 from trade_platform.adapters.process import RunFile
 from trade_platform.adapters.selection_file import read_selection
 from trade_platform.commands.console import REPLAY, console, stop_on_signals
+from trade_platform.commands.up_accounts import accounts_to_hear
 from trade_platform.domain.market_clock import MarketClock
 from trade_platform.exchanges.registry import EXCHANGES
 from trade_platform.operations.capture import Capture, describe, write_selection
@@ -52,6 +53,12 @@ REPLAY_LEAD_SECONDS = 8.0
 @click.option(
     "--dagster/--no-dagster", "with_dagster", default=True, help="With its web page (default), or alone."
 )
+@click.option(
+    "--accounts/--no-accounts",
+    "with_accounts",
+    default=False,
+    help="Hear the accounts of the vault, too; simulated exchanges have accounts of their own.",
+)
 def up(
     *,
     simulated: bool,
@@ -64,12 +71,15 @@ def up(
     faults: Path | None,
     history: float | None,
     with_dagster: bool,
+    with_accounts: bool,
 ) -> None:
     """Run the whole platform on this machine, in the foreground; at the end drain and verify."""
     if simulated + live + bool(captures) > 1:
         raise click.UsageError("--simulated, --live and --capture exclude each other.")
     if speed is not None and live:
         raise click.UsageError("--speed is for simulated markets and recorded sessions.")
+    if with_accounts and captures:
+        raise click.UsageError("--accounts are of a market: recorded sessions have none.")
     if history is not None and (live or captures):
         raise click.UsageError("--history is for simulated markets.")
     settings = settings_from()
@@ -91,8 +101,14 @@ def up(
     if settings.without:
         console.print(f"Defences are left out, for a rehearsal: {', '.join(sorted(settings.without))}.")
     stop = stop_on_signals()
-    with servers(settings) as (database_url, redis_url, kept), RunFile(settings.data_folder, LEADER):
+    told = clock.to_text() if clock else settings.market_clock
+    leader = RunFile(settings.data_folder, LEADER, market_clock=told)
+    with servers(settings) as (database_url, redis_url, kept), leader:
         migrate.upgrade(database_url)
+        if with_accounts:
+            named = msgspec.structs.replace(settings, database_url=database_url)
+            path, accounts = accounts_to_hear(named, options.exchanges, simulated=not live)
+            options = msgspec.structs.replace(options, accounts_file=path, accounts=accounts)
         surroundings = Surroundings(
             data_folder=settings.data_folder.absolute(),
             database_url=database_url,
@@ -157,5 +173,6 @@ def _environment(
         "DATA_FOLDER": str(settings.data_folder.absolute()),
         "INSTRUMENTS_FILE": str(settings.instruments_file.absolute()),
         "MARKET_CLOCK": clock.to_text() if clock else settings.market_clock,
+        "ARCHIVE": settings.archive,
         "METRICS_PORT": "0",  # one port cannot serve them all
     }

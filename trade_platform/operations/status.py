@@ -114,7 +114,8 @@ def _age(one: HeldTrades, now: int) -> float | None:
 def read_streams(connection: psycopg.Connection, bus: redis.Redis) -> list[StreamStatus]:
     """Every stream of the bus with its stored position."""
     positions = {one.stream: one.entry_id for one in stream_positions(connection)}
-    names = sorted({_text(key) for key in bus.scan_iter(match="market:*", count=1000)} | {"state"})
+    found_keys = (bus.scan_iter(match=one, count=1000) for one in ("market:*", "account:*"))
+    names = sorted({_text(key) for keys in found_keys for key in keys} | {"state"})
     found = []
     for name in names:
         newest = bus.xrevrange(name, count=1)

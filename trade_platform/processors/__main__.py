@@ -1,4 +1,4 @@
-"""``python -m trade_platform.processors --stream market:KEY|state``: composition root of a processor."""
+"""``python -m trade_platform.processors --stream NAME``: composition root of a processor."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ import structlog
 from prometheus_client import REGISTRY
 
 from trade_platform.adapters import logs
-from trade_platform.adapters.bus import STATE_STREAM, market_stream
+from trade_platform.adapters.bus import STATE_STREAM, account_stream, market_stream
 from trade_platform.adapters.clock import clock_from_text
+from trade_platform.adapters.database.books import NoSuchAccount
 from trade_platform.adapters.database.connection import WrongUrl, libpq_url
+from trade_platform.adapters.database.roles import CannotStepDown
 from trade_platform.adapters.holdings import Holdings
 from trade_platform.adapters.process import (
     CannotStart,
@@ -35,6 +37,7 @@ from trade_platform.settings import Settings, SettingsError, settings_from
 
 STOP_SECONDS: Final = 9.0
 """For the transaction in hand; what is not committed by then is read again by the next process."""
+_STREAMS: Final = f"{market_stream('KEY')}, {account_stream('KEY', 'TENANT.NAME')}, {STATE_STREAM}"
 
 log = structlog.get_logger()
 
@@ -44,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m trade_platform.processors", description="Stores one Redis stream in PostgreSQL."
     )
-    parser.add_argument(
-        "--stream", required=True, type=_stream, help=f"{market_stream('KEY')} or {STATE_STREAM}"
-    )
+    parser.add_argument("--stream", required=True, type=_stream, help=_STREAMS)
     stream: str = parser.parse_args(arguments).stream
     try:
         settings = settings_from()
@@ -102,6 +103,9 @@ async def _finish(engine: Engine, work: asyncio.Task[None]) -> int:
         log.warning("The database does not answer; what is not committed is read again by the next process.")
         os._exit(0)
     error = work.exception()
+    if isinstance(error, NoSuchAccount | CannotStepDown):
+        log.error(str(error))
+        return 1
     if error is not None:
         log.critical("The processor cannot go on.", exc_info=error)
         return 1
@@ -127,9 +131,12 @@ def _plan(settings: Settings, stream: str) -> Plan:
 
 
 def _stream(text: str) -> str:
-    if text == STATE_STREAM or re.fullmatch(market_stream("[a-z0-9_:]+"), text):
+    account = account_stream("[a-z0-9_]+", r"[a-z0-9][a-z0-9-]{0,30}\.[a-z0-9][a-z0-9-]{0,30}")
+    if text == STATE_STREAM or any(
+        re.fullmatch(one, text) for one in (market_stream("[a-z0-9_:]+"), account)
+    ):
         return text
-    raise argparse.ArgumentTypeError(f"{text!r} is neither {market_stream('KEY')} nor {STATE_STREAM}")
+    raise argparse.ArgumentTypeError(f"{text!r} is none of {_STREAMS}")
 
 
 if __name__ == "__main__":

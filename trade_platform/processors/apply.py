@@ -63,7 +63,8 @@ class Batch:
         for one in accepted:
             if one.reading.records:
                 self.accepted.append(one)
-                self.by_kind[type(one.reading.records[0])].extend(one.reading.records)
+                kind: Any = type(one.reading.records[0])  # a market's: others cannot be read from its stream
+                self.by_kind[kind].extend(one.reading.records)
 
     def of(self, kind: type[R]) -> list[R]:
         return self.by_kind.get(kind, [])

@@ -25,6 +25,7 @@ from trade_platform.adapters.database.positions import (
 from trade_platform.adapters.database.times import day_of
 from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.redis_reader import (
+    Fields,
     Read,
     StreamReader,
     comes_before,
@@ -149,7 +150,7 @@ class Drain:
         return PATIENCE_SECONDS if waiting is None else min(PATIENCE_SECONDS, waiting)
 
     def _take(self, read: Read) -> None:
-        readings = [read_entry(entry_id, fields) for entry_id, fields in read.entries]
+        readings = [self._read_entry(entry_id, fields) for entry_id, fields in read.entries]
         records = 0
         started = time.perf_counter()
         for applied in self._commit(readings, fold=not read.full):
@@ -166,27 +167,51 @@ class Drain:
     def _commit(self, readings: Sequence[Reading], *, fold: bool) -> Iterator[Applied]:
         """One transaction where PostgreSQL takes it all, else what it takes of it."""
         try:
-            yield apply(self._connection, self.lane, readings, fold=fold)
+            yield self._apply(readings, fold=fold)
             return
         except REFUSALS as error:
             if Defence.ISOLATION in self._plan.without:
                 raise
             self.lane = self._load()
-            check_clock(self.lane.partitions.last(), readings)
+            self._check_clock(readings)
             self._log.warning("PostgreSQL refused records; they are singled out.", reason=sentence(error))
-        remaining = isolate(self._connection, self.lane, readings)
+        remaining = self._isolate(readings)
         try:
-            yield apply(self._connection, self.lane, remaining)
+            yield self._apply(remaining)
             return
         except REFUSALS as error:
             self._log.warning("The rest is refused as well; entry by entry.", reason=sentence(error))
         for reading in remaining:
             self.lane = self._load()
             try:
-                yield apply(self._connection, self.lane, [reading])
+                yield self._apply([reading])
             except REFUSALS as error:
                 self.lane = self._load()
-                yield apply(self._connection, self.lane, [refused_whole(reading, sentence(error))])
+                yield self._apply([refused_whole(reading, sentence(error))])
+
+    # --- what another kind of stream does in its own way ---
+
+    def _read_entry(self, entry_id: str, fields: Fields) -> Reading:
+        return read_entry(entry_id, fields)
+
+    def _apply(self, readings: Sequence[Reading], *, fold: bool = True) -> Applied:
+        return apply(self._connection, self.lane, readings, fold=fold)
+
+    def _isolate(self, readings: Sequence[Reading]) -> list[Reading]:
+        return isolate(self._connection, self.lane, readings)
+
+    def _check_clock(self, readings: Sequence[Reading]) -> None:
+        check_clock(self.lane.partitions.last(), readings)
+
+    def _prepare_days(self) -> None:
+        ensure_ahead(self._connection)
+
+    def _note_vanished(self, since: int, until: int, detail: str) -> None:
+        gap = Gap(None, None, GapReason.BUS, None, None, since, until, detail)
+        exchange = self._plan.stream.partition(":")[2]
+        self._meters.gaps.inc(write_gaps(self._connection, exchange, [gap]))
+
+    # --- the rest is the same for all ---
 
     def _close_minutes(self) -> None:
         """Level with the stream: what the clock has closed is written, what a backlog left is caught up."""
@@ -217,7 +242,7 @@ class Drain:
             self._trim(level=level)
         if now >= self._daily_at:
             self._daily_at = now + DAY_SECONDS
-            ensure_ahead(self._connection)
+            self._prepare_days()
             if forget_producers(self._connection, self._plan.stream):
                 self.lane.producers = load_producers(self._connection, self._plan.stream)
 
@@ -259,6 +284,4 @@ class Drain:
         """Somebody deleted what was not stored, and no producer's count shows it (yet)."""
         detail = f"{entries} entries were deleted from {self._plan.stream} before they were stored"
         self._log.error("Entries were deleted before they were stored.", entries=entries)
-        gap = Gap(None, None, GapReason.BUS, None, None, since, self._clock.market(), detail)
-        exchange = self._plan.stream.partition(":")[2]
-        self._meters.gaps.inc(write_gaps(self._connection, exchange, [gap]))
+        self._note_vanished(since, self._clock.market(), detail)

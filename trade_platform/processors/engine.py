@@ -13,6 +13,7 @@ import structlog
 from redis import RedisError
 
 from trade_platform.adapters.clock import Clock
+from trade_platform.adapters.database.books import Owner, find_owner
 from trade_platform.adapters.database.connection import (
     ClockBehind,
     Connection,
@@ -24,9 +25,11 @@ from trade_platform.adapters.database.connection import (
 from trade_platform.adapters.database.ownership import try_to_own, wait_to_own
 from trade_platform.adapters.database.positions import PositionMoved
 from trade_platform.adapters.database.revision import check_revision
+from trade_platform.adapters.database.roles import ACCOUNTS, become
 from trade_platform.adapters.holdings import Held
 from trade_platform.adapters.metrics import Health
 from trade_platform.domain.defences import Defence
+from trade_platform.processors.books import BooksDrain
 from trade_platform.processors.drain import Drain
 from trade_platform.processors.meters import Meters
 from trade_platform.processors.outage import Outage
@@ -87,9 +90,10 @@ class Engine:
 
     def _serve(self, connection: Connection) -> None:
         check_revision(connection)
+        owner = self._step_down(connection)
         if not self._own(connection):
             return
-        with closing(Drain(self._plan, connection, self._clock, self._meters)) as drain:
+        with closing(self._begin(connection, owner)) as drain:
             self._drain = drain
             self._database.ends()
             while not self.stopping.is_set():
@@ -111,6 +115,19 @@ class Engine:
                     self._wrong_clock.ends()
             with suppress(RedisError, OSError, ClockBehind):  # a cache: what Redis does not take now, expires
                 drain.finish()
+
+    def _step_down(self, connection: Connection) -> Owner | None:
+        """Who touches private rows gives up what could pass row-level security, before anything else."""
+        if not self._plan.account:
+            return None
+        owner = find_owner(connection, self._plan.account)
+        become(connection, ACCOUNTS)
+        return owner
+
+    def _begin(self, connection: Connection, owner: Owner | None) -> Drain:
+        if owner is None:
+            return Drain(self._plan, connection, self._clock, self._meters)
+        return BooksDrain(self._plan, connection, self._clock, self._meters, owner)
 
     def _again(self, connection: Connection, drain: Drain, error: psycopg.OperationalError) -> None:
         """The transaction failed and the connection stands: the stream stays ours, and it is tried again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from trade_platform.adapters.bus import STATE_STREAM
+from trade_platform.adapters.bus import ACCOUNT, STATE_STREAM, account_of
 from trade_platform.domain.defences import Defence
 
 
@@ -29,7 +29,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
         A crash of PostgreSQL may then take the last half second of transactions. It takes their rows and
         the stream's position together, and the entries are still in the stream, which is trimmed only
-        after its window: they are read again. Events are few and say what was lost, so theirs wait for
-        the disk.
+        after its window: they are read again. Events are few and say what was lost, or are of somebody's
+        money, so theirs wait for the disk.
         """
-        return "on" if self.stream == STATE_STREAM else "off"
+        return "on" if self.stream == STATE_STREAM or self.account else "off"
+
+    @property
+    def account(self) -> str:
+        """Whose stream it is; empty where it is a market's, or ``state``."""
+        return account_of(self.stream)[1] if self.stream.startswith(ACCOUNT) else ""

@@ -8,6 +8,7 @@ import msgspec
 
 from trade_platform.adapters.bus import Entry
 from trade_platform.adapters.database.positions import Progress
+from trade_platform.domain.accounts import AccountRecord
 from trade_platform.domain.model import Gap, GapReason, Record
 from trade_platform.processors.reading import Reading
 
@@ -79,14 +80,14 @@ def _jump(stream: str, entry: Entry, expected: int, before: Progress | None, fir
     )
 
 
-def _times(records: Sequence[Record], otherwise: int) -> tuple[int, int]:
+def _times(records: Sequence[Record | AccountRecord], otherwise: int) -> tuple[int, int]:
     """(first, newest) moment, by our clock, of a batch's records."""
     if not records:
         return otherwise, otherwise
     return _time(records[0], otherwise), _time(records[-1], otherwise)
 
 
-def _time(record: Record, otherwise: int) -> int:
+def _time(record: Record | AccountRecord, otherwise: int) -> int:
     if isinstance(record, Gap):
         return record.until or record.since
     received: int = getattr(record, "receive_time", otherwise)

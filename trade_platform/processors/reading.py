@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from trade_platform.adapters.bus import KINDS, Entry, UnreadableEntry, encode
 from trade_platform.adapters.database.dead_letters import WHOLE_ENTRY, DeadLetter
 from trade_platform.adapters.redis_reader import Fields
+from trade_platform.domain.accounts import ACCOUNT_KINDS, AccountRecord
 from trade_platform.domain.model import Record
 
 LARGEST: Final = 2**63 - 1
 _parts = msgspec.json.Decoder(list[msgspec.Raw])
 _decoders = {kind: msgspec.json.Decoder(record) for kind, record in KINDS.items()}
+_account_decoders = {kind: msgspec.json.Decoder(record) for kind, record in ACCOUNT_KINDS.items()}
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -23,7 +25,7 @@ class Reading(msgspec.Struct, frozen=True):
     entry_id: str
     entry: Entry | None
     """None where not even the header can be read."""
-    records: Sequence[Record]
+    records: Sequence[Record | AccountRecord]
     positions: Sequence[int] | None = None
     """Each record's place in the entry's batch; None where all of them are here."""
     letters: Sequence[DeadLetter] = ()
@@ -33,17 +35,17 @@ class Reading(msgspec.Struct, frozen=True):
         return index if self.positions is None else self.positions[index]
 
 
-def read_entry(entry_id: str, fields: Fields) -> Reading:
-    """Decode; never raises on what stands in an entry."""
+def read_entry(entry_id: str, fields: Fields, *, account: bool = False) -> Reading:
+    """Decode; never raises on what stands in an entry. ``account``: of an account's stream."""
     try:
         entry = Entry.from_fields(fields)
         _check(entry)
     except UnreadableEntry as error:
         return Reading(entry_id, None, (), letters=[_whole(entry_id, fields, error)])
     try:
-        return Reading(entry_id, entry, entry.records())
+        return Reading(entry_id, entry, entry.account_records() if account else entry.records())
     except UnreadableEntry as error:
-        return _salvage(entry_id, entry, error)
+        return _salvage(entry_id, entry, error, _account_decoders if account else _decoders)
 
 
 def without(reading: Reading, refused: dict[int, str]) -> Reading:
@@ -98,16 +100,18 @@ def _whole(entry_id: str, fields: Fields, error: Exception) -> DeadLetter:
     return DeadLetter(entry_id, WHOLE_ENTRY, kind, exchange, data, str(error))
 
 
-def _salvage(entry_id: str, entry: Entry, error: UnreadableEntry) -> Reading:
+def _salvage(
+    entry_id: str, entry: Entry, error: UnreadableEntry, decoders: Mapping[str, msgspec.json.Decoder[Any]]
+) -> Reading:
     """Record by record; the whole entry is a dead letter where it is no list of records at all."""
-    decoder = _decoders.get(entry.kind)
+    decoder = decoders.get(entry.kind)
     try:
         parts = _parts.decode(entry.data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         decoder = None
     if decoder is None:
         return refused_whole(Reading(entry_id, entry, ()), str(error))
-    records: list[Record] = []
+    records: list[Record | AccountRecord] = []
     positions: list[int] = []
     letters: list[DeadLetter] = []
     for position, part in enumerate(parts):

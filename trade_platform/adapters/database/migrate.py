@@ -27,6 +27,11 @@ from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from trade_platform.adapters.database import (  # their tables are declared, too
+    books_schema,  # noqa: F401
+    reconciliation_schema,  # noqa: F401
+    vault_schema,  # noqa: F401
+)
 from trade_platform.adapters.database.connection import WrongUrl, libpq_url
 from trade_platform.adapters.database.revision import COMMAND
 from trade_platform.adapters.database.schema import metadata

@@ -44,6 +44,7 @@ class _Finish:
         processes.display.say("stopping: the market first, then what carries it")
         processes.pause_market()
         self._settle()
+        processes.end_reconciling()
         processes.end(children_of(processes.streamers))
         if self._drain():
             self._repair()
@@ -53,8 +54,7 @@ class _Finish:
         processes.show()
         processes.display.say("verifying")
         verification = self._prove()
-        if processes.simulator:
-            processes.end([processes.simulator])
+        processes.end([one for one in (processes.vault, processes.simulator) if one is not None])
         return Outcome(verification=verification, drained=drained, clean=processes.clean)
 
     def _settle(self) -> None:
@@ -65,7 +65,7 @@ class _Finish:
         processes = self._processes
         deadline = time.monotonic() + (SETTLE_SECONDS if processes.simulated else 0.0)
         while time.monotonic() < deadline and not all(map(_settled, processes.streamers_say())):
-            processes.keep_alive(*processes.lanes)
+            processes.keep_alive(*processes.lanes, processes.vault)
             self._pause.wait(0.1)
 
     def _repair(self) -> None:

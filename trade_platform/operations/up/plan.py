@@ -46,6 +46,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     faults: Path | None = None
     history: float | None = None
     """Days of a past that the simulated market has; None: as the simulator has it by itself."""
+    accounts: tuple[tuple[str, str], ...] = ()
+    """(exchange, account's key) of those that are heard; the vault runs only where there are any."""
+    accounts_file: Path | None = None
+    """Whose accounts the simulator has."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

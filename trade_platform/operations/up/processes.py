@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psycopg
 import redis
 
-from trade_platform.adapters.bus import STATE_STREAM, market_stream
+from trade_platform.adapters.bus import STATE_STREAM, account_stream, market_stream
 from trade_platform.adapters.children import Child
 from trade_platform.adapters.loopback import LoopbackError, get_json, post_json
 from trade_platform.adapters.process import Run
@@ -23,6 +23,10 @@ from trade_platform.operations.up.plan import Display, KeptAlive, Options, Surro
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
+RECONCILE_SECONDS = 20.0
+"""Between two comparisons of an account; after a break it is compared at once."""
+ARCHIVED = "binance_usdm"
+"""Its REST side tells the last day alone: a past of more is read from its files."""
 
 
 class Processes:
@@ -36,8 +40,12 @@ class Processes:
         self.streamers: list[Lane] = []
         self.processors: list[Lane] = []
         self.simulator: Child | None = None
+        self.vault: Child | None = None
+        """It signs for accounts, where any are heard."""
         self.repair: list[Lane] = []
         """One, once it is started: beside Dagster, which has gaps repaired itself, only at the end."""
+        self.reconciling: list[Lane] = []
+        """One, where accounts are heard."""
         self.dagster: Dagster | None = None
         self.clean = True
         """Every child that carries data and was ended so far, ended by itself, with exit code 0."""
@@ -54,13 +62,23 @@ class Processes:
         """Processors before streamers, the exchanges before both. Raises UpError."""
         if self.options.simulated or self.options.captures:
             self._start_simulator(stop)
+        if self.options.accounts:
+            self.vault = self._child("vault", ["-m", "trade_platform.vault"])
+            self._await_ready(self.vault, stop)
         streams = [market_stream(exchange) for exchange in self.options.exchanges]
-        for stream in [*streams, STATE_STREAM]:
+        private = [account_stream(*one) for one in self.options.accounts]
+        for stream in [*streams, STATE_STREAM, *private]:
             arguments = ["-m", "trade_platform.processors", "--stream", stream]
             self.processors.append(self._lane(f"processor-{stream.replace(':', '-')}", arguments))
         for exchange in self.options.exchanges:
             arguments = ["-m", "streamers", "--exchange", exchange]
             self.streamers.append(self._lane(f"streamer-{exchange}", arguments))
+        for _, account in self.options.accounts:
+            arguments = ["-m", "streamers.account", "--account", account]
+            self.streamers.append(self._lane(f"account-{account}", arguments))
+        if self.options.accounts:
+            arguments = ["-m", "trade_platform", "reconcile", "--watch", f"{RECONCILE_SECONDS:g}"]
+            self.reconciling.append(self._lane("reconcile", arguments))
         if not self.surroundings.dagster:
             self.start_repair()
         for lane in self.lanes:
@@ -69,7 +87,7 @@ class Processes:
     @property
     def lanes(self) -> list[Lane]:
         """In the order in which they are replaced: what writes a new form comes after what reads it."""
-        return [*self.processors, *self.streamers, *self.repair]
+        return [*self.processors, *self.streamers, *self.repair, *self.reconciling]
 
     @property
     def simulated(self) -> bool:
@@ -105,12 +123,17 @@ class Processes:
             arguments += ["--faults", str(self.options.faults)]
         if self.options.history is not None:
             arguments += ["--history", f"{self.options.history:g}"]
+        if self.options.accounts_file is not None:
+            arguments += ["--accounts", str(self.options.accounts_file)]
         self.simulator = self._child("simulator", arguments)
         record = self._await_ready(self.simulator, stop)
         for exchange, urls in record.urls.items():
             self._environment[f"{exchange.upper()}_WEBSOCKET_URL"] = urls["websocket"]
             self._environment[f"{exchange.upper()}_REST_URL"] = urls["rest"]
             self._control.append(f"{urls['rest']}/simulator")
+        if self.options.history is not None and ARCHIVED in record.urls:
+            archive = f"{record.urls[ARCHIVED]['rest']}/archive"
+            self._environment["ARCHIVE"] = self._environment.get("ARCHIVE") or archive
         self.display.say(f"simulated exchanges: {', '.join(sorted(record.urls))} on loopback")
 
     def _child(self, name: str, arguments: Sequence[str]) -> Child:
@@ -207,6 +230,12 @@ class Processes:
             self.dagster.end()
             self.dagster = None
 
+    def end_reconciling(self) -> None:
+        """A comparison that is cut off is made again: it is not waited for."""
+        for child in children_of(self.reconciling):
+            child.terminate()
+            child.wait(STOP_SECONDS)
+
     def end(self, children: Sequence[Child]) -> None:
         """Ask all of them to stop, and note who does not do so well."""
         begun = {child.name for child in children if child.ready()}
@@ -225,9 +254,8 @@ class Processes:
         """Whatever happened: leave no process and no connection behind."""
         self.disconnect()
         self.end_dagster()
-        children = [*self._passing, *children_of([*self.streamers, *self.repair, *self.processors])]
-        if self.simulator is not None:
-            children.append(self.simulator)
+        children = [*self._passing, *children_of(self.lanes)]
+        children += [one for one in (self.vault, self.simulator) if one is not None]
         for child in children:
             child.terminate()
         for child in children:

@@ -25,7 +25,7 @@ def watch(processes: Processes, stop: threading.Event) -> None:
     live_by = time.monotonic() + (READY_SECONDS if options.simulated else LIVE_SECONDS)
     try:
         while not _wait(stop, upgrading):
-            processes.keep_alive(*processes.lanes, processes.simulator)
+            processes.keep_alive(*processes.lanes, processes.simulator, processes.vault)
             processes.show(_moment(processes, end))
             if options.captures and processes.simulator_says("finished"):
                 return
