@@ -90,7 +90,7 @@ class Platform:
 
         return self.until(found, f"{name} is ready")
 
-    def until(self, condition: Callable[[], T | None], what: str, timeout: float = 90) -> T:
+    def until(self, condition: Callable[[], T | None], what: object, timeout: float = 90) -> T:
         """Ask again and again until there is an answer; the timeout only ends a broken run."""
         deadline = time.monotonic() + timeout
         pause = threading.Event()

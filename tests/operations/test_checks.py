@@ -9,8 +9,9 @@ import pytest
 from tests.operations.test_control import klines_of
 from tests.processors.feeding import NOON, Feeder, entry, trade
 from trade_platform.adapters.database.connection import Connection
+from trade_platform.adapters.database.day_checks import Stretch
 from trade_platform.adapters.database.times import day_of, moment
-from trade_platform.domain.model import DAY, MINUTE, Channel, Gap, GapReason
+from trade_platform.domain.model import DAY, MINUTE, Channel, Gap, GapReason, InstrumentKind
 from trade_platform.operations import checks
 from trade_platform.operations.candles import ROLLED, build_day, refresh
 from trade_platform.operations.checks import Verdict, together
@@ -182,3 +183,20 @@ def test_several_instruments_are_one_verdict_and_what_is_wrong_is_said_of_each()
     bad = Verdict(good=False, words="bad", counts={"held": 2}, examples=("here",))
     assert together([good, bad]) == Verdict(good=False, words="bad", counts={"held": 5}, examples=("here",))
     assert together([]).good
+
+
+def test_coverage_and_rows_are_looked_at_in_one_moment(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a processor stores between two looks at the running day would be rows that nobody holds."""
+    seen = []
+
+    def look(asked: Connection, *_: object) -> list[Stretch]:
+        seen.append(asked.execute("SHOW transaction_isolation").fetchone())
+        return []
+
+    monkeypatch.setattr(checks, "load_stretches", look)
+    instrument = Listed(1, "binance_spot", "BTCUSDT", InstrumentKind.SPOT)
+    assert checks.contiguous(connection, instrument, TODAY).good
+    assert checks.no_duplicates(connection, instrument, TODAY).good
+    assert seen == [("repeatable read",)] * 2

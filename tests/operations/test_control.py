@@ -17,7 +17,8 @@ from trade_platform.adapters.database.times import day_of, moment
 from trade_platform.domain.control import Class
 from trade_platform.domain.model import DAY, MINUTE, Candle, Instrument, QuantityUnit, Trade, TradeFlag
 from trade_platform.domain.ohlc import Bar, bars_of, truncate
-from trade_platform.operations.control import Comparison, compare_day, compare_stored
+from trade_platform.operations.comparing import Comparison, compare_stored
+from trade_platform.operations.control import compare_day
 from trade_platform.operations.partitions import Listed, recorded_instruments
 
 TODAY = day_of(NOON)

@@ -1,6 +1,6 @@
 """Is one instrument's day right? Questions to PostgreSQL, each bounded; what an asset check shows of it.
 
-``compare_stored`` of ``operations/control`` is the one check that is not here: it writes what it finds.
+``compare_stored`` of ``operations/comparing`` is the one check that is not here: it writes what it finds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trade_platform.adapters.database.times import moment
 from trade_platform.domain.control import FIELDS, PRICES, Class
 from trade_platform.domain.gaps import State
 from trade_platform.domain.model import MICROSECONDS, MINUTE
-from trade_platform.operations.control import compare_stored
+from trade_platform.operations.comparing import compare_stored
 from trade_platform.operations.partitions import Listed
 
 LATENESS: Final = 30 * MICROSECONDS
@@ -81,7 +81,7 @@ def open_gaps(connection: Connection, instrument: Listed, day: date) -> Verdict:
 
 def contiguous(connection: Connection, instrument: Listed, day: date) -> Verdict:
     """No number is missing inside the day or beside it, and each that is held has its row."""
-    stretches = load_stretches(connection, instrument.instrument_id, day)
+    stretches = _stretches(connection, instrument, day)
     missing = sum(one.missing + max(one.before or 0, 0) + max(one.after or 0, 0) for one in stretches)
     lost = sum(max(one.held - one.numbers, 0) for one in stretches if one.numbers is not None)
     unknown = sum(max(one.numbers - one.held, 0) for one in stretches if one.numbers is not None)
@@ -102,7 +102,7 @@ def contiguous(connection: Connection, instrument: Listed, day: date) -> Verdict
 def no_duplicates(connection: Connection, instrument: Listed, day: date) -> Verdict:
     """No number of a trade is in the table twice, at another time or on another day."""
     repeated = repeated_numbers(connection, instrument.instrument_id, day)
-    stretches = load_stretches(connection, instrument.instrument_id, day)
+    stretches = _stretches(connection, instrument, day)
     rows = sum(_more_rows(one) for one in stretches)
     across = sum(one.overlaps for one in stretches)
     return Verdict(
@@ -111,6 +111,11 @@ def no_duplicates(connection: Connection, instrument: Listed, day: date) -> Verd
         counts={"duplicates": rows},
         examples=tuple(f"number {number}: {count} rows" for number, count in repeated),
     )
+
+
+def _stretches(connection: Connection, instrument: Listed, day: date) -> list[Stretch]:
+    """Coverage and rows of one moment: what is stored between two looks would be held by nobody."""
+    return in_one_snapshot(connection, lambda: load_stretches(connection, instrument.instrument_id, day))
 
 
 def _more_rows(one: Stretch) -> int:

@@ -16,7 +16,7 @@ from trade_platform.adapters.database.connection import Connection
 from trade_platform.adapters.database.times import day_of
 from trade_platform.domain.model import MICROSECONDS, InstrumentKind
 from trade_platform.operations.candles import Built, build_day
-from trade_platform.operations.control import Comparison, compare_day
+from trade_platform.operations.comparing import Comparison
 from trade_platform.operations.desk import Desk
 from trade_platform.operations.partitions import Listed
 
@@ -60,6 +60,8 @@ async def close_day(desk: Desk, due: DueDay) -> ClosedDay:
 
     Not marked while the exchange gives no answer. Raises psycopg.Error, RedisError and NotStored.
     """
+    from trade_platform.operations.control import compare_day  # noqa: PLC0415  an HTTP client: sensors need none
+
     one = due.instrument
     built = await desk.ask(build_day, one.instrument_id, due.day, now=desk.clock.market())
     comparison = await compare_day(desk, one, due.day)

@@ -8,50 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from trade_platform.adapters.database.connection import Connection
-from trade_platform.adapters.database.control_evidence import load_evidence
-from trade_platform.adapters.database.control_totals import (
-    DayCounts,
-    absent_minutes,
-    asked_until,
-    count_minutes,
-    find_differences,
-    keep,
-    lock_day,
-    not_held,
-)
+from trade_platform.adapters.database.control_totals import not_held
 from trade_platform.adapters.database.times import EPOCH
-from trade_platform.domain.control import NO_EVIDENCE, ROW, Class, Judgement, Pair, judge, rules_of
 from trade_platform.domain.coverage import Ranges
 from trade_platform.domain.model import DAY, MICROSECONDS, MINUTE
+from trade_platform.operations.comparing import Comparison, compare_stored
 from trade_platform.operations.desk import Desk
 from trade_platform.operations.partitions import Listed
 from trade_platform.operations.reading_again import CandlesAgain, NoAnswer, Refused
 
 GRACE: Final = 5 * MICROSECONDS
 """An exchange may still correct a minute that has just ended."""
-
-
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """What one comparison of an instrument's day found."""
-
-    exchange: str
-    symbol: str
-    day: date
-    counts: DayCounts
-    healed: int = 0
-    """Differences noted before that are none any more."""
-    read: int = 0
-    """Candles that were fetched for it."""
-    unanswered: str = ""
-    """Why the exchange could not be asked now; what was held already is compared all the same."""
-    refused: str = ""
-    """Why it never will answer."""
 
 
 async def compare_day(desk: Desk, instrument: Listed, day: date) -> Comparison:
@@ -75,63 +46,6 @@ async def compare_day(desk: Desk, instrument: Listed, day: date) -> Comparison:
     asked = None if unanswered or refused else until
     outcome = await desk.ask(compare_stored, instrument, day, asked=asked)
     return msgspec.structs.replace(outcome, read=counter.records, unanswered=unanswered, refused=refused)
-
-
-def compare_stored(
-    connection: Connection, instrument: Listed, day: date, *, asked: int | None = None
-) -> Comparison:
-    """Compare what is held, in one transaction.
-
-    ``asked``: until when in the day the exchange has just been asked for all that it has; minutes that it
-    lacks before that are its own.
-    """
-    key = instrument.instrument_id, day
-    with connection.transaction():
-        lock_day(connection, *key)
-        asked = max(filter(None, (asked, asked_until(connection, *key))), default=None)
-        differences = find_differences(connection, *key, rules_of(instrument.exchange))
-        both, missing_ours, fillers = count_minutes(connection, *key)
-        absent = absent_minutes(connection, *key, asked) if asked else {}
-        differences |= {minute: {ROW: (Decimal(trades), None)} for minute, trades in absent.items() if trades}
-        found = _judged(connection, instrument, day, differences)
-        counts = _counts(found, both, missing_ours, fillers, absent)
-        healed = keep(connection, *key, found, counts, asked)
-    return Comparison(
-        exchange=instrument.exchange, symbol=instrument.symbol, day=day, counts=counts, healed=healed
-    )
-
-
-Found = Sequence[tuple[int, str, Pair, Judgement]]
-
-
-def _judged(
-    connection: Connection, instrument: Listed, day: date, differences: dict[int, dict[str, Pair]]
-) -> Found:
-    if not differences:
-        return []
-    evidence = load_evidence(connection, instrument.instrument_id, day, differences)
-    return [
-        (minute, field, differences[minute][field], judgement)
-        for minute in sorted(differences)
-        for field, judgement in judge(
-            instrument.exchange, differences[minute], evidence.get(minute, NO_EVIDENCE)
-        ).items()
-    ]
-
-
-def _counts(found: Found, both: int, missing_ours: int, fillers: int, absent: dict[int, int]) -> DayCounts:
-    different = {minute for minute, *_ in found}
-    open_ = {minute for minute, *_, judgement in found if judgement.class_ is Class.OPEN}
-    traded = sum(trades > 0 for trades in absent.values())
-    return DayCounts(
-        compared=both + traded,
-        equal=both + traded - len(different),
-        explained=len(different - open_),
-        open=len(open_),
-        missing_ours=missing_ours,
-        missing_theirs=len(absent) - traded,
-        fillers=fillers,
-    )
 
 
 class _DayAgain(CandlesAgain):

@@ -139,6 +139,21 @@ def test_a_duplicate_stops_the_roll_ups_of_the_same_run(
     assert materialised(known, "candles_1d") == set()
 
 
+def test_one_wrong_partition_keeps_the_others_of_its_run_from_nothing(
+    feeder: Feeder, connection: Connection, known: dg.DagsterInstance, stores: Stores
+) -> None:
+    feeder.apply(entry([trade(n, NOON + n * MINUTE, symbol="ETHUSDT") for n in range(5)], 2))
+    connection.execute(DUPLICATE)
+    other = key_of("binance_spot/ETHUSDT", TODAY)
+    tags = {"dagster/asset_partition_range_start": KEY, "dagster/asset_partition_range_end": other}
+    result = run(known, stores, "candles_1m", *WIDE, tags=tags)
+    assert not result.success
+    assert f"The minutes of {KEY} are wrong" in str(result.failure_data_for_node("roll_ups"))
+    assert not verdicts(result)["candles_1m no_duplicate_trades", KEY]
+    assert materialised(known, "candles_1m") == {KEY, other}
+    assert all(materialised(known, name) == {other} for name in WIDE)
+
+
 def test_a_run_of_many_partitions_says_of_each_what_it_made_and_what_it_is(
     feeder: Feeder, connection: Connection, known: dg.DagsterInstance, stores: Stores
 ) -> None:
@@ -214,6 +229,14 @@ def test_an_exchange_that_is_away_fails_the_run_with_its_sentence(
     assert materialised(known, "control_totals") == set()
     (failure,) = (result.get_failed_step_keys(),)
     assert "control_totals" in failure
+
+
+def test_a_database_that_is_away_fails_the_run_with_one_sentence(known: dg.DagsterInstance) -> None:
+    result = run(known, Stores(database_url="postgresql://127.0.0.1:9/none"), "candles_1m")
+    told = result.failure_data_for_node("candles_1m")
+    assert told is not None
+    assert told.user_failure_data is not None
+    assert "127.0.0.1" in (told.user_failure_data.description or "")
 
 
 def test_a_family_is_one_partition_of_those_that_have_something_of_the_day(

@@ -58,8 +58,9 @@ def test_what_makes_them_in_time_is_on_by_itself() -> None:
     for schedule in definitions.schedules or ():
         assert isinstance(schedule, dg.ScheduleDefinition)
         assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
-    (sensor,) = definitions.sensors or ()
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    sensors = definitions.sensors or ()
+    assert {one.name for one in sensors} == {"day_closed", "candle_checks"}
+    assert {one.default_status for one in sensors} == {dg.DefaultSensorStatus.RUNNING}
 
 
 def test_it_loads() -> None:

@@ -21,7 +21,7 @@ from trade_platform.adapters.database.times import day_of
 from trade_platform.domain.control import FIELDS
 from trade_platform.domain.model import Candle, Channel, Trade
 from trade_platform.exchanges.binance.session import BinanceSession
-from trade_platform.operations.control import compare_stored
+from trade_platform.operations.comparing import compare_stored
 from trade_platform.operations.partitions import recorded_instruments
 
 SESSIONS = {

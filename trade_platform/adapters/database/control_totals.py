@@ -6,7 +6,8 @@ PostgreSQL compares, by the rules that ``domain/control`` names; only what diffe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -109,6 +110,10 @@ SET (compared, equal, explained, open, missing_ours, missing_theirs, fillers, as
   = (excluded.compared, excluded.equal, excluded.explained, excluded.open, excluded.missing_ours,
      excluded.missing_theirs, excluded.fillers, excluded.asked_until, now())
 """
+# A day that was just loaded has no statistics: expecting one row of it, the planner would compare each minute
+# with each other one. What can only be looked up row by row still is.
+_BY_HASH: Final = "SET LOCAL enable_nestloop TO off"
+_AS_BEFORE: Final = "SET LOCAL enable_nestloop TO DEFAULT"
 _LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('control totals', %s))"
 
 
@@ -206,6 +211,14 @@ def keep(
 def lock_day(connection: Connection, instrument_id: int, day: date) -> None:
     """One comparison of an instrument's day at a time, until the transaction ends."""
     connection.execute(_LOCK, (instrument_id * 100_000 + (day - EPOCH.date()).days,))
+
+
+@contextmanager
+def by_hash(connection: Connection) -> Iterator[None]:
+    """Statements in it join whole days; part of the caller's transaction."""
+    connection.execute(_BY_HASH)
+    yield
+    connection.execute(_AS_BEFORE)
 
 
 class StoredDifference(msgspec.Struct, frozen=True, kw_only=True):

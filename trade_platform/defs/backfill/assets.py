@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
 from trade_platform.adapters.database.backfill import Named
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.live.assets import connection_key
 from trade_platform.defs.ohlc.days import OWNERS, PartitionDay, asked_days
 from trade_platform.defs.partitions import INSTRUMENT_DAYS
 from trade_platform.defs.stores import Stores
 from trade_platform.domain.backfill import DayOutcome
 from trade_platform.exchanges.registry import EXCHANGES
-from trade_platform.operations.backfill import Backfilled, Progress, backfill
-from trade_platform.operations.wishes import Wish, targets
+
+if TYPE_CHECKING:  # an HTTP client: only the run that reads pays for it
+    from trade_platform.operations.backfill import Backfilled, Progress
 
 ASSET: Final = dg.AssetKey("trades_backfill")
 
@@ -34,9 +36,12 @@ ASSET: Final = dg.AssetKey("trades_backfill")
 )
 def trades_backfill(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Each partition of the run; fails at the end where a day is not whole, and keeps those that are."""
-    with stores.database("trades_backfill") as connection:
-        asked = list(asked_days(context, connection))
-    done = asyncio.run(_backfill(context, stores, asked))
+    from trade_platform.operations.backfill import BackfillRuns  # noqa: PLC0415
+
+    with in_a_sentence(BackfillRuns):
+        with stores.database("trades_backfill") as connection:
+            asked = list(asked_days(context, connection))
+        done = asyncio.run(_backfill(context, stores, asked))
     found = {one.key: told(one, done) for one in asked}
     bad = lacking_words(asked, done)
     for key, metadata in found.items():
@@ -51,7 +56,10 @@ def trades_backfill(context: dg.AssetExecutionContext, stores: Stores) -> dg.Mat
 
 async def _backfill(
     context: dg.AssetExecutionContext, stores: Stores, asked: Iterable[PartitionDay]
-) -> Backfilled:
+) -> "Backfilled":
+    from trade_platform.operations.backfill import backfill  # noqa: PLC0415
+    from trade_platform.operations.wishes import Wish, targets  # noqa: PLC0415
+
     async with stores.desk("trades_backfill") as desk:
         wishes = [
             Wish(target, [one.day])
@@ -63,7 +71,7 @@ async def _backfill(
         return await backfill(desk, wishes, progress=Log(context).show)
 
 
-def told(one: PartitionDay, done: Backfilled) -> Mapping[str, int | str | bool]:
+def told(one: PartitionDay, done: "Backfilled") -> Mapping[str, int | str | bool]:
     """What the page shows of one partition."""
     days = _days_of(one, done)
     return {
@@ -78,7 +86,7 @@ def told(one: PartitionDay, done: Backfilled) -> Mapping[str, int | str | bool]:
     }
 
 
-def lacking_words(asked: Iterable[PartitionDay], done: Backfilled) -> list[str]:
+def lacking_words(asked: Iterable[PartitionDay], done: "Backfilled") -> list[str]:
     """A line for each day that is not whole."""
     lines = [
         f"{one.exchange} {one.symbol} {one.day}: {one.state}, {one.words}"
@@ -92,7 +100,7 @@ def lacking_words(asked: Iterable[PartitionDay], done: Backfilled) -> list[str]:
     return lines
 
 
-def _days_of(one: PartitionDay, done: Backfilled) -> list[DayOutcome]:
+def _days_of(one: PartitionDay, done: "Backfilled") -> list[DayOutcome]:
     names = {(each.exchange, each.symbol) for each in one.instruments}
     return [each for each in done.days if each.day == one.day and (each.exchange, each.symbol) in names]
 
@@ -104,7 +112,7 @@ class Log:
         self._context = context
         self._said = 0
 
-    def show(self, far: Progress) -> None:
+    def show(self, far: "Progress") -> None:
         if int(far.done) > self._said:
             self._said = int(far.done)
             self._context.log.info("%s of %s days, %s trades; %s", self._said, far.days, far.trades, far.what)

@@ -5,6 +5,7 @@ from typing import Final
 import dagster as dg
 
 from trade_platform.defs.completeness.showing import shown
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.live.assets import OWNERS, table_key
 from trade_platform.defs.stores import Stores
 from trade_platform.operations.completeness import Completeness, completeness
@@ -36,7 +37,7 @@ MOST_NAMED: Final = 50
 )
 def completeness_report(stores: Stores) -> dg.MaterializeResult:  # type: ignore[type-arg] # with checks
     """Asked of the tables alone; nothing is repaired here."""
-    with stores.database("completeness_report") as connection:
+    with in_a_sentence(), stores.database("completeness_report") as connection:
         report = completeness(connection, stores.clock().market())
         pace = pace_of(connection, report)
     return dg.MaterializeResult(metadata=shown(report, pace), check_results=[_judged(report)])

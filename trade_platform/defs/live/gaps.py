@@ -6,6 +6,7 @@ from typing import Final
 import dagster as dg
 import msgspec
 
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.live.assets import GROUP, OWNERS, table_key
 from trade_platform.defs.runs import is_active
 from trade_platform.defs.stores import Stores, unreachable
@@ -15,6 +16,9 @@ from trade_platform.operations.due_repairs import Done, due_for_repair, repair_d
 LOOK_SECONDS: Final = 5
 ASSET: Final = dg.AssetKey("gap_repair")
 JOB: Final = "repair_gaps"
+PRIORITY: Final = "dagster/priority"
+FIRST: Final = "1"
+"""Before whatever else waits in the queue."""
 BUSY: Final = "A repair is queued or running."
 
 
@@ -32,7 +36,8 @@ BUSY: Final = "A repair is queued or running."
 )
 def gap_repair(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """All gaps that are due."""
-    done = asyncio.run(_repair(stores))
+    with in_a_sentence():
+        done = asyncio.run(_repair(stores))
     if done.busy:
         context.log.warning("Another process repairs already; nothing was done.")
     return dg.MaterializeResult(metadata=msgspec.to_builtins(done))
@@ -67,7 +72,7 @@ def open_gaps(context: dg.SensorEvaluationContext, stores: Stores) -> dg.RunRequ
         return dg.SkipReason("The repair is left out, for a rehearsal.")
     if is_active(context.instance, JOB):
         return dg.SkipReason(BUSY)
-    tags = {"gaps": str(due.gaps), "exchanges": " ".join(due.exchanges)}
+    tags = {"gaps": str(due.gaps), "exchanges": " ".join(due.exchanges), PRIORITY: FIRST}
     return dg.RunRequest(run_key=f"gaps:{due.key}", tags=tags)
 
 

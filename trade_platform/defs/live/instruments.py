@@ -5,6 +5,7 @@ from typing import Final
 
 import dagster as dg
 
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.live.assets import GROUP, OWNERS, table_key
 from trade_platform.defs.partitions import INSTRUMENTS
 from trade_platform.defs.runs import is_active
@@ -28,7 +29,7 @@ MOST_NAMED: Final = 20
 )
 def instrument_catalogue(stores: Stores) -> dg.MaterializeResult[None]:
     """`trade-platform instruments` shows what is selected of it."""
-    with stores.database() as connection:
+    with in_a_sentence(), stores.database() as connection:
         counted = count_instruments(connection, stores.clock().market())
     return dg.MaterializeResult(
         metadata={

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from trade_platform.adapters.database.dagster_storage import NoDagsterStorage
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.stores import Stores
 from trade_platform.operations.dagster_tables import Days, prune
-from trade_platform.surroundings import dagster_database
 
 
 @dg.asset(
@@ -23,12 +24,14 @@ from trade_platform.surroundings import dagster_database
 )
 def dagster_storage(stores: Stores) -> dg.MaterializeResult[None]:
     """The same as `trade-platform maintain`."""
+    from trade_platform.surroundings import NotHere, dagster_database  # noqa: PLC0415  an HTTP client
+
     settings = stores.settings()
     days = Days(
         events=settings.dagster_event_days, runs=settings.dagster_run_days, ticks=settings.dagster_tick_days
     )
     home = os.environ.get("DAGSTER_HOME")
-    with dagster_database(settings) as connection:
+    with in_a_sentence(NotHere, NoDagsterStorage), dagster_database(settings) as connection:
         done = prune(connection, days, now=datetime.now(UTC), home=Path(home) if home else None)
     return dg.MaterializeResult(metadata={one.what: one.count for one in done})
 

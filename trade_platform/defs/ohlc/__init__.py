@@ -8,8 +8,9 @@ from trade_platform.defs.ohlc.candles import candles_1m, roll_ups
 from trade_platform.defs.ohlc.checks import asset_checks
 from trade_platform.defs.ohlc.closing import close_days, day_closed
 from trade_platform.defs.ohlc.control import control_totals
-from trade_platform.defs.ohlc.proving import PROOF, prove_candles
+from trade_platform.defs.ohlc.proving import hourly, prove_candles
 from trade_platform.defs.ohlc.refreshing import SCHEDULE, candles_refresh
+from trade_platform.defs.ohlc.watching import candle_checks
 
 
 def definitions() -> dg.Definitions:
@@ -18,6 +19,6 @@ def definitions() -> dg.Definitions:
         assets=[candles_1m, roll_ups, control_totals],
         asset_checks=asset_checks(),
         jobs=[candles_refresh, close_days, prove_candles],
-        schedules=[SCHEDULE, PROOF],
-        sensors=[day_closed],
+        schedules=[SCHEDULE, hourly],
+        sensors=[day_closed, candle_checks],
     )

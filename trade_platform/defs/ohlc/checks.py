@@ -13,6 +13,7 @@ import dagster as dg
 import msgspec
 
 from trade_platform.adapters.database.connection import Connection
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.ohlc.days import PartitionDay, held_days
 from trade_platform.defs.partitions import INSTRUMENT_DAYS
 from trade_platform.defs.stores import Stores
@@ -113,20 +114,35 @@ def asset_checks() -> list[dg.AssetChecksDefinition]:
 def evaluations(
     asked: Sequence[Check], connection: Connection, days: Sequence[PartitionDay], now: int
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """The answers, partition by partition."""
+    """The answers, partition by partition.
+
+    Of many partitions none blocks: what is wrong with one must not keep the others from being rolled up.
+    """
     for one in days:
         for check in asked:
-            yield _evaluated(check, one.key, _asked_of(check, connection, one, now))
+            yield evaluated(check, connection, one, now, alone=len(days) == 1)
+
+
+def evaluated(
+    check: Check, connection: Connection, one: PartitionDay, now: int, *, alone: bool = True
+) -> dg.AssetCheckEvaluation:
+    """One question about one partition; ``alone``: it may stop the rest of its run."""
+    verdict = checks.together(_answers(check, connection, one, now))
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey([check.asset]),
+        check_name=check.name,
+        passed=verdict.good,
+        description=_in_words(verdict),
+        metadata={**verdict.counts, **({"examples": list(verdict.examples)} if verdict.examples else {})},
+        blocking=check.blocking and alone,
+        partition=one.key,
+    )
 
 
 def say(context: dg.OpExecutionContext, said: Iterable[dg.AssetCheckEvaluation]) -> None:
     """Note evaluations in a run that is no asset's own."""
     for evaluation in said:
         context.log_event(evaluation)  # type: ignore[arg-type] # it takes them; its annotation does not
-
-
-def _asked_of(check: Check, connection: Connection, one: PartitionDay, now: int) -> checks.Verdict:
-    return checks.together(check.ask(connection, each, one.day, now) for each in one.instruments)
 
 
 def _definition(check: Check) -> dg.AssetChecksDefinition:
@@ -139,7 +155,7 @@ def _definition(check: Check) -> dg.AssetChecksDefinition:
     )
     def body(context: dg.AssetCheckExecutionContext, stores: Stores) -> Iterator[Any]:
         now = stores.clock().market()
-        with stores.database(check.name) as connection:
+        with in_a_sentence(), stores.database(check.name) as connection:
             days = list(held_days(context, connection))
             yield from evaluations([check], connection, days, now)
         yield dg.Output(None, output_name=context.op_execution_context.op_def.output_defs[0].name)
@@ -147,13 +163,18 @@ def _definition(check: Check) -> dg.AssetChecksDefinition:
     return body
 
 
-def _evaluated(check: Check, partition: str, verdict: checks.Verdict) -> dg.AssetCheckEvaluation:
-    return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey([check.asset]),
-        check_name=check.name,
-        passed=verdict.good,
-        description=verdict.words,
-        metadata={**verdict.counts, **({"examples": list(verdict.examples)} if verdict.examples else {})},
-        blocking=check.blocking,
-        partition=partition,
-    )
+def _answers(check: Check, connection: Connection, one: PartitionDay, now: int) -> Iterator[checks.Verdict]:
+    """Of each instrument; of a family, an example says whose it is."""
+    for each in one.instruments:
+        verdict = check.ask(connection, each, one.day, now)
+        if len(one.instruments) > 1:
+            examples = tuple(f"{each.symbol} {example}" for example in verdict.examples)
+            verdict = msgspec.structs.replace(verdict, examples=examples)
+        yield verdict
+
+
+def _in_words(verdict: checks.Verdict) -> str:
+    """What is wrong comes first: a person reads it without opening anything."""
+    if verdict.good or not verdict.examples:
+        return verdict.words
+    return f"{'; '.join(verdict.examples)} ({verdict.words})"

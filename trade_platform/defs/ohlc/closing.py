@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import time
-import warnings
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
@@ -11,10 +10,12 @@ from typing import Final
 import dagster as dg
 import msgspec
 
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.ohlc.candles import minutes_metadata, rolled_metadata
 from trade_platform.defs.ohlc.checks import CHECKS, evaluations, say
 from trade_platform.defs.ohlc.control import control_metadata
 from trade_platform.defs.ohlc.days import OWNERS, PartitionDay, key_of
+from trade_platform.defs.ohlc.telling import made
 from trade_platform.defs.partitions import DAYS, INSTRUMENTS
 from trade_platform.defs.runs import is_active
 from trade_platform.defs.stores import Stores, unreachable
@@ -28,16 +29,17 @@ TICK_SECONDS: Final = 60
 @dg.op
 def close_the_days(context: dg.OpExecutionContext, stores: Stores) -> None:
     """Whatever is due now; the run says of each partition what an asset's own run would say."""
-    with stores.database("close_days") as connection:
-        due = due_days(connection, stores.clock().market(), first_day=_first_day())
-    closed = asyncio.run(_close(stores, due))
-    days = _partitions(closed)
-    for day, parts in days:
-        for event in materializations(day, parts):
-            context.log_event(event)
-    with stores.database("close_days") as connection:
-        now = stores.clock().market()
-        say(context, evaluations(CHECKS, connection, [day for day, _ in days], now))
+    with in_a_sentence():
+        with stores.database("close_days") as connection:
+            due = due_days(connection, stores.clock().market(), first_day=_first_day())
+        closed = asyncio.run(_close(stores, due))
+        days = _partitions(closed)
+        for day, parts in days:
+            for event in materializations(day, parts):
+                context.log_event(event)
+        with stores.database("close_days") as connection:
+            now = stores.clock().market()
+            say(context, evaluations(CHECKS, connection, [day for day, _ in days], now))
     if unanswered := {one.comparison.unanswered for one in closed if one.comparison.unanswered}:
         raise dg.Failure("; ".join(sorted(unanswered)))
 
@@ -96,13 +98,7 @@ def materializations(day: PartitionDay, parts: Sequence[ClosedDay]) -> list[dg.A
         **{f"candles_{interval}": metadata for interval, metadata in rolled_metadata(built).items()},
         "control_totals": control_metadata([one.comparison for one in parts]),
     }
-    with warnings.catch_warnings():
-        # Dagster gives an event of two dimensions tags that it calls deprecated itself.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return [
-            dg.AssetMaterialization(asset_key=[asset], partition=day.key, metadata=metadata)
-            for asset, metadata in said.items()
-        ]
+    return made(day.key, said)
 
 
 async def _close(stores: Stores, due: Sequence[DueDay]) -> list[ClosedDay]:

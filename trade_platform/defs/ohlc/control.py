@@ -5,10 +5,11 @@ import asyncio
 import dagster as dg
 import msgspec
 
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.ohlc.days import GROUP, OWNERS, PartitionDay, held_days, summed
 from trade_platform.defs.partitions import INSTRUMENT_DAYS
 from trade_platform.defs.stores import Stores
-from trade_platform.operations.control import Comparison, compare_day
+from trade_platform.operations.comparing import Comparison
 
 
 @dg.asset(
@@ -24,9 +25,10 @@ from trade_platform.operations.control import Comparison, compare_day
 )
 def control_totals(context: dg.AssetExecutionContext, stores: Stores) -> dg.MaterializeResult[None]:
     """Compare each day; fails at the end where an exchange gave no answer."""
-    with stores.database("control_totals") as connection:
-        asked = list(held_days(context, connection))
-    compared = asyncio.run(_compare(stores, asked))
+    with in_a_sentence():
+        with stores.database("control_totals") as connection:
+            asked = list(held_days(context, connection))
+        compared = asyncio.run(_compare(stores, asked))
     for one, comparisons in compared:
         context.add_asset_metadata(control_metadata(comparisons), partition_key=one.key)
     unanswered = {each.unanswered for _, them in compared for each in them if each.unanswered}
@@ -48,6 +50,8 @@ def control_metadata(comparisons: list[Comparison]) -> dict[str, object]:
 
 
 async def _compare(stores: Stores, asked: list[PartitionDay]) -> list[tuple[PartitionDay, list[Comparison]]]:
+    from trade_platform.operations.control import compare_day  # noqa: PLC0415  an HTTP client
+
     async with stores.desk("control_totals") as desk:
         return [
             (one, [await compare_day(desk, instrument, one.day) for instrument in one.instruments])

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from trade_platform.defs.failures import in_a_sentence
 from trade_platform.defs.ohlc.days import OWNERS
 from trade_platform.defs.stores import Stores
 from trade_platform.operations.candles import refresh_all
@@ -10,7 +11,7 @@ from trade_platform.operations.candles import refresh_all
 @dg.op
 def roll_up_what_is_newer(context: dg.OpExecutionContext, stores: Stores) -> None:
     """No materialisation a partition: the running day's buckets change all day long. One observation each."""
-    with stores.database("candles_refresh") as connection:
+    with in_a_sentence(), stores.database("candles_refresh") as connection:
         refreshed = refresh_all(connection, now=stores.clock().market())
     for interval, buckets in refreshed.buckets.items():
         said = {"buckets": buckets, "changed": refreshed.changed[interval]}
