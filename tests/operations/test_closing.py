@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from aiohttp import web
 
 from tests.operations.spot import FixedClock, Market, desk_of, processing
 from tests.operations.test_control import Klines, minute, print_at
@@ -80,6 +81,26 @@ async def test_a_closed_day_has_its_candles_and_its_totals_and_is_never_due_agai
     assert due_days(connection, LATER) == []
     stored = connection.execute("SELECT count(*) FROM candle WHERE interval = '1h' AND source = 'trade'")
     assert stored.fetchone() == (10,)
+
+
+async def test_minutes_that_the_exchange_left_out_are_asked_for_once_more(
+    feeder: Feeder, connection: Connection, postgres_url: str, redis_url: str
+) -> None:
+    class Hesitant(Klines):
+        async def _klines(self, request: web.Request) -> web.Response:
+            first = not any(one["path"] == request.path for one in self.asked)
+            self.minutes["BTCUSDT"] = [] if first else [minute(n) for n in range(6)]
+            return await super()._klines(request)
+
+    market, clock = Hesitant(), FixedClock()
+    clock.now = LATER
+    market.trades["BTCUSDT"] = list(range(301))
+    (due,) = due_days(connection, LATER)
+    with processing(postgres_url, redis_url):
+        async with market.serving(), desk_of(connection, redis_url, market, clock=clock) as desk:
+            closed = await close_day(desk, due)
+    assert (closed.comparison.counts.equal, closed.comparison.counts.open) == (6, 0)
+    assert closed.comparison.healed == 6
 
 
 async def test_a_day_stays_due_while_the_exchange_gives_no_answer(
