@@ -24,15 +24,15 @@ from trade_platform.adapters.process import (
 
 def test_a_run_file_says_who_runs_and_goes_when_the_process_does(tmp_path: Path) -> None:
     urls = {"deribit": {"websocket": "ws://127.0.0.1:1", "rest": "http://127.0.0.1:1"}}
-    with RunFile(tmp_path, "simulator", metrics="http://127.0.0.1:9", started=5, urls=urls) as file:
+    told = {"started": 5, "urls": urls, "market_clock": "1/2/5.0"}
+    with RunFile(tmp_path, "simulator", metrics="http://127.0.0.1:9", **told) as file:  # type: ignore[arg-type]
         said = json.loads((tmp_path / "run" / "simulator.json").read_text())
         assert said == {
             "name": "simulator",
             "pid": os.getpid(),
             "metrics": "http://127.0.0.1:9",
-            "started": 5,
             "birth": birth_of(os.getpid()),
-            "urls": urls,
+            **told,
         }
         assert read_runs(tmp_path) == [file.run]
         assert file.run.alive
