@@ -58,6 +58,12 @@ def until_traded(rest: str, fills: int = 5) -> Any:
             return book
 
 
+def until_filled(rest: str, symbol: str) -> None:
+    """Until an order of this instrument was filled to its end."""
+    while not any((one["symbol"], one["state"]) == (symbol, "filled") for one in oracle(rest)["orders"]):
+        pass
+
+
 def test_the_oracle_trades_on_demand(rest: str) -> None:
     url = f"{rest}/simulator/account?name=main"
     asked = {"do": "place", "symbol": "BTC-PERPETUAL", "side": "buy", "quantity": "10", "price": "50000"}
@@ -83,7 +89,7 @@ async def test_ccxt_reads_the_account(rest: str) -> None:
     pytest.importorskip("ccxt", reason="ccxt is not installed (dependency group development)")
     import ccxt.async_support as ccxt
 
-    until_traded(rest)
+    until_filled(rest, "BTC-PERPETUAL")
     client = ccxt.deribit({"apiKey": "KEY", "secret": SECRET, "enableRateLimit": False})
     client.urls["api"] = {"rest": rest}
     symbol = "BTC/USD:BTC"
