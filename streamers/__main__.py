@@ -180,7 +180,8 @@ def _bus_link(settings: Settings) -> BusLink:
     try:
         return BusLink(settings.redis_url)
     except (ValueError, TypeError) as error:
-        raise CannotStart(f"REDIS_URL={settings.redis_url!r} is not usable ({error}): correct it.") from error
+        # Without the URL itself: it may hold a password.
+        raise CannotStart(f"REDIS_URL is not usable ({error}): correct it.") from error
 
 
 def _clock(settings: Settings) -> Clock:
